@@ -1,0 +1,194 @@
+import { badFrame } from "./errors.ts";
+
+/**
+ * Named msgpack reads over bytes we do not trust. `FrameReader` is for the hot frames: its methods
+ * return false or -1 instead of throwing, and the caller then takes the general path, which says
+ * precisely what is wrong. `frameEnd` is the guard in front of that path.
+ */
+export class FrameReader {
+  bytes: Uint8Array;
+  pos = 0;
+  end = 0;
+  /** Range of the last string or binary read. */
+  rangeStart = 0;
+  rangeEnd = 0;
+
+  constructor(bytes: Uint8Array = new Uint8Array(0)) {
+    this.bytes = bytes;
+    this.end = bytes.length;
+  }
+
+  reset(bytes: Uint8Array, pos: number, end: number): void {
+    this.bytes = bytes;
+    this.pos = pos;
+    this.end = end;
+  }
+
+  /** An unsigned integer in any integer format, up to 2^53-1; -1 when it is something else. */
+  uint(): number {
+    const { bytes, pos } = this;
+    if (pos >= this.end) return -1;
+    const head = bytes[pos] as number;
+    if (head < 0x80) {
+      this.pos = pos + 1;
+      return head;
+    }
+    const size = head === 0xcc ? 1 : head === 0xcd ? 2 : head === 0xce ? 4 : head === 0xcf ? 8 : 0;
+    if (size === 0 || pos + 1 + size > this.end) return -1;
+    let value = 0;
+    for (let i = 1; i <= size; i++) value = value * 256 + (bytes[pos + i] as number);
+    if (value > Number.MAX_SAFE_INTEGER) return -1;
+    this.pos = pos + 1 + size;
+    return value;
+  }
+
+  /** Sets the range to a string's bytes (fixstr or str 8, enough for names); false when it is something else. */
+  shortString(): boolean {
+    const { bytes, pos } = this;
+    if (pos >= this.end) return false;
+    const head = bytes[pos] as number;
+    let start = pos + 1;
+    let length = head & 0x1f;
+    if (head === 0xd9) {
+      if (start >= this.end) return false;
+      length = bytes[start++] as number;
+    } else if (head >>> 5 !== 5) return false;
+    return this.#range(start, length);
+  }
+
+  /** Sets the range to a binary's bytes; false when it is something else or runs past the end. */
+  binary(): boolean {
+    const { bytes, pos } = this;
+    const head = pos < this.end ? bytes[pos] : 0;
+    const size = head === 0xc4 ? 1 : head === 0xc5 ? 2 : head === 0xc6 ? 4 : 0;
+    if (size === 0 || pos + 1 + size > this.end) return false;
+    let length = 0;
+    for (let i = 1; i <= size; i++) length = length * 256 + (bytes[pos + i] as number);
+    return this.#range(pos + 1 + size, length);
+  }
+
+  #range(start: number, length: number): boolean {
+    if (start + length > this.end) return false;
+    this.rangeStart = start;
+    this.rangeEnd = start + length;
+    this.pos = start + length;
+    return true;
+  }
+}
+
+/**
+ * Walks one frame from `pos` without allocating and returns where it ends. Throws `bad_frame` (fatal)
+ * unless it is an array of at most `maxFields` items nested at most `maxDepth` deep, made of nil,
+ * booleans, numbers, strings, binaries, arrays and maps with string keys, that ends within the bytes.
+ * Extension types are refused, so a general decoder can be let loose on what passed [P-3.8].
+ */
+export function frameEnd(
+  bytes: Uint8Array,
+  pos: number,
+  end: number,
+  maxDepth: number,
+  maxFields: number,
+): number {
+  const head = bytes[pos] ?? 0xc1;
+  let count: number;
+  let at: number;
+  if (head >>> 4 === 0x9) {
+    count = head & 0x0f;
+    at = pos + 1;
+  } else if (head === 0xdc && pos + 3 <= end) {
+    count = ((bytes[pos + 1] as number) << 8) | (bytes[pos + 2] as number);
+    at = pos + 3;
+  } else throw badFrame("a frame must be an array");
+  if (count === 0) throw badFrame("a frame must have an op");
+  if (count > maxFields) throw badFrame(`a frame may have at most ${maxFields} fields`);
+  for (let i = 0; i < count; i++) at = valueEnd(bytes, at, end, maxDepth - 1);
+  return at;
+}
+
+function valueEnd(bytes: Uint8Array, pos: number, end: number, depth: number): number {
+  if (pos >= end) throw badFrame("the frame is cut short");
+  const head = bytes[pos] as number;
+  if (head < 0x80 || head >= 0xe0) return pos + 1;
+  if (head < 0x90) return mapEnd(bytes, pos + 1, end, depth, head & 0x0f);
+  if (head < 0xa0) return arrayEnd(bytes, pos + 1, end, depth, head & 0x0f);
+  if (head < 0xc0) return within(pos + 1 + (head & 0x1f), end);
+  switch (head) {
+    case 0xc0:
+    case 0xc2:
+    case 0xc3:
+      return pos + 1;
+    case 0xcc:
+    case 0xd0:
+      return within(pos + 2, end);
+    case 0xcd:
+    case 0xd1:
+      return within(pos + 3, end);
+    case 0xca:
+    case 0xce:
+    case 0xd2:
+      return within(pos + 5, end);
+    case 0xcb:
+    case 0xcf:
+    case 0xd3:
+      return within(pos + 9, end);
+    case 0xc4:
+    case 0xd9:
+      return within(pos + 2 + length(bytes, pos + 1, end, 1), end);
+    case 0xc5:
+    case 0xda:
+      return within(pos + 3 + length(bytes, pos + 1, end, 2), end);
+    case 0xc6:
+    case 0xdb:
+      return within(pos + 5 + length(bytes, pos + 1, end, 4), end);
+    case 0xdc:
+      return arrayEnd(bytes, pos + 3, end, depth, length(bytes, pos + 1, end, 2));
+    case 0xdd:
+      return arrayEnd(bytes, pos + 5, end, depth, length(bytes, pos + 1, end, 4));
+    case 0xde:
+      return mapEnd(bytes, pos + 3, end, depth, length(bytes, pos + 1, end, 2));
+    case 0xdf:
+      return mapEnd(bytes, pos + 5, end, depth, length(bytes, pos + 1, end, 4));
+    default:
+      throw badFrame(`msgpack format 0x${head.toString(16)} is not allowed here`);
+  }
+}
+
+function length(bytes: Uint8Array, pos: number, end: number, size: number): number {
+  within(pos + size, end);
+  let value = 0;
+  for (let i = 0; i < size; i++) value = value * 256 + (bytes[pos + i] as number);
+  return value;
+}
+
+function within(at: number, end: number): number {
+  if (at > end) throw badFrame("the frame is cut short");
+  return at;
+}
+
+function arrayEnd(
+  bytes: Uint8Array,
+  pos: number,
+  end: number,
+  depth: number,
+  count: number,
+): number {
+  if (depth <= 0) throw badFrame("the frame is nested too deep");
+  // Every item is at least one byte: a count beyond that is a lie, found before the walk begins.
+  within(pos + count, end);
+  let at = pos;
+  for (let i = 0; i < count; i++) at = valueEnd(bytes, at, end, depth - 1);
+  return at;
+}
+
+function mapEnd(bytes: Uint8Array, pos: number, end: number, depth: number, count: number): number {
+  if (depth <= 0) throw badFrame("the frame is nested too deep");
+  within(pos + count * 2, end);
+  let at = pos;
+  for (let i = 0; i < count; i++) {
+    const key = at < end ? (bytes[at] as number) : 0xc1;
+    if (key >>> 5 !== 5 && key !== 0xd9) throw badFrame("map keys must be short strings");
+    at = valueEnd(bytes, at, end, depth - 1);
+    at = valueEnd(bytes, at, end, depth - 1);
+  }
+  return at;
+}
