@@ -1,0 +1,221 @@
+import { Code } from "../protocol/codes.ts";
+import { encodeDrain } from "../protocol/messages/drain.ts";
+import type { BrokerApi, HealthReport } from "./api.ts";
+import type { BrokerConfig } from "./config/config.ts";
+import type { BrokerContext } from "./context.ts";
+import type { Engine } from "./engine/engine.ts";
+import { MemoryEngine } from "./engine/memory-engine.ts";
+import { Hub } from "./hub.ts";
+import { Namespaces } from "./namespace.ts";
+import { NodeApi } from "./node-api.ts";
+import { silentLogger, systemClock } from "./ports.ts";
+import type { Authenticator, Clock, Logger } from "./ports.ts";
+import { Registry } from "./registry.ts";
+import { BrokerServer } from "./server.ts";
+import { Sessions } from "./sessions.ts";
+import { Stats } from "./stats.ts";
+import { Sweeper } from "./sweeper.ts";
+import { Tick } from "./tick.ts";
+
+/** Answers HTTP requests that are no WebSocket handshakes. */
+export type HttpHandler = (request: Request, info: { address: string }) => Promise<Response>;
+
+export interface BrokerParts {
+  readonly config: BrokerConfig;
+  readonly authenticator: Authenticator;
+  /** Made with the broker's API, because it answers with it. */
+  readonly createHttpHandler: (api: BrokerApi) => HttpHandler;
+  /** Whether a page of this origin may connect; null when the request names none. */
+  readonly isOriginAllowed: (origin: string | null, request: Request) => boolean;
+  readonly logger?: Logger;
+  readonly clock?: Clock;
+  readonly engine?: Engine;
+}
+
+type BrokerState = "new" | "running" | "draining" | "stopped";
+
+/** One broker process: what main.ts starts, and what tests and embedders hold. */
+export class Broker {
+  readonly api: BrokerApi;
+  readonly #config: BrokerConfig;
+  readonly #parts: BrokerParts;
+  readonly #context: BrokerContext;
+  readonly #sessions: Sessions;
+  readonly #sweeper: Sweeper;
+  readonly #startedMs: number;
+  #server: BrokerServer | null = null;
+  #state: BrokerState = "new";
+
+  constructor(parts: BrokerParts) {
+    const { config, clock = systemClock, logger = silentLogger } = parts;
+    const stats = new Stats();
+    const tick = new Tick(clock);
+    const engine =
+      parts.engine ??
+      new MemoryEngine({
+        clock,
+        idempotencyWindowMs: config.idempotencyWindowMs,
+        idempotencyKeys: config.idempotencyKeys,
+        channelIdleMs: config.channelIdleMs,
+      });
+    const { maxChannels } = config;
+    const namespaces = new Namespaces(config.namespaces);
+    this.#parts = parts;
+    this.#config = config;
+    this.#startedMs = clock.nowMs();
+    this.#context = {
+      node: config.node,
+      engine,
+      hub: new Hub({ engine, namespaces, stats, clock, tick, maxChannels }),
+      registry: new Registry(),
+      authenticator: parts.authenticator,
+      clock,
+      logger,
+      stats,
+      limits: {
+        pingIntervalMs: config.pingIntervalMs,
+        maxMessageBytes: config.maxMessageBytes,
+        maxPayloadBytes: config.maxPayloadBytes,
+        maxSubscriptions: config.maxSubscriptions,
+      },
+      maxConnectionsPerUser: config.maxConnectionsPerUser,
+    };
+    this.#sessions = new Sessions(this.#context, config, tick);
+    this.#sweeper = new Sweeper(this.#context, config);
+    this.api = new NodeApi(this.#context, () => this.#health());
+  }
+
+  /** The port it listens on; 0 before `start`. */
+  get port(): number {
+    return this.#server?.port ?? 0;
+  }
+
+  get url(): string {
+    const { host } = this.#config;
+    return `ws://${host.includes(":") ? `[${host}]` : host}:${this.port}`;
+  }
+
+  /** Starts the engine, then listens. @throws when the port is taken */
+  async start(): Promise<void> {
+    const { engine } = this.#context;
+    await engine.start();
+    const handle = this.#parts.createHttpHandler(this.api);
+    const sessions = this.#sessions;
+    this.#server = new BrokerServer(
+      {
+        refuse: (request, address) => this.#refuse(request, address),
+        authenticate: (token) => this.#parts.authenticator.authenticate(token),
+        opened: (socket, handshake) => sessions.opened(socket, handshake),
+        received: (session, message) => sessions.received(session, message),
+        writable: (session) => sessions.writable(session),
+        heard: (session) => sessions.heard(session),
+        closed: (session, code) => sessions.closed(session, code),
+        request: (request, address) => handle(request, { address }),
+      },
+      {
+        host: this.#config.host,
+        port: this.#config.port,
+        reusePort: this.#config.reusePort,
+        maxMessageBytes: this.#config.maxMessageBytes,
+        // At most one message beyond the first that did not fit is ever handed over.
+        backpressureLimitBytes: 4 * 1024 * 1024 + 4 * this.#config.maxMessageBytes,
+      },
+    );
+    this.#sweeper.start();
+    this.#state = "running";
+  }
+
+  /** Why a handshake is refused before anything is spent on it; null when it is not. */
+  #refuse(request: Request, address: string): Response | null {
+    const { registry } = this.#context;
+    const { maxConnections, maxConnectionsPerIp } = this.#config;
+    if (!this.#parts.isOriginAllowed(request.headers.get("origin"), request)) {
+      return refusal(Code.forbidden.httpStatus, "origin not allowed");
+    }
+    if (this.#state !== "running") return refusal(503, "this broker is shutting down");
+    if (maxConnections > 0 && registry.size >= maxConnections) {
+      return refusal(503, "this broker has its maximum of connections");
+    }
+    if (maxConnectionsPerIp > 0 && registry.countOfAddress(address) >= maxConnectionsPerIp) {
+      return refusal(429, "too many connections from this address");
+    }
+    return null;
+  }
+
+  #health(): HealthReport {
+    const { engine, registry, clock, node } = this.#context;
+    const isRunning = this.#state === "running";
+    return {
+      isReady: isRunning && engine.isReady(),
+      status: isRunning
+        ? engine.isReady()
+          ? "ok"
+          : "degraded"
+        : this.#state === "new"
+          ? "starting"
+          : "draining",
+      node,
+      engine: engine.name,
+      uptimeMs: Math.round(clock.nowMs() - this.#startedMs),
+      connections: registry.size,
+    };
+  }
+
+  /** Does what is due by the clock now; a timer calls it by itself. */
+  sweep(): void {
+    this.#sweeper.sweep();
+  }
+
+  /**
+   * Shuts down without loss: takes no new connections, tells clients, closes them evenly over `windowMs`
+   * while still serving, and stops. A second call cuts it short.
+   */
+  async drain(windowMs: number = this.#config.drainMs): Promise<void> {
+    if (this.#state !== "running") {
+      await this.stop();
+      return;
+    }
+    this.#state = "draining";
+    const { registry, hub } = this.#context;
+    this.#server?.stopListening();
+    const sessions = [...registry.all()];
+    for (const session of sessions) session.reply(encodeDrain(windowMs));
+    const intervalMs = windowMs / Math.max(1, sessions.length);
+    const startMs = performance.now();
+    for (const [index, session] of sessions.entries()) {
+      const dueMs = startMs + index * intervalMs;
+      while (
+        (this.#state as BrokerState) === "draining" &&
+        performance.now() < dueMs &&
+        registry.size > 0
+      ) {
+        await Bun.sleep(Math.min(20, Math.max(1, dueMs - performance.now())));
+      }
+      if ((this.#state as BrokerState) !== "draining") return;
+      hub.flushAll();
+      session.close(Code.drain);
+    }
+    await this.stop();
+  }
+
+  /** Closes everything at once. */
+  async stop(): Promise<void> {
+    if (this.#state === "stopped") return;
+    this.#state = "stopped";
+    const { registry, engine, hub } = this.#context;
+    hub.flushAll();
+    for (const session of [...registry.all()]) session.close(Code.drain);
+    this.#sweeper.stop();
+    await this.#server?.stop();
+    await engine.stop();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+}
+
+function refusal(status: number, message: string): Response {
+  const headers: Record<string, string> = status === 403 ? {} : { "Retry-After": "5" };
+  return new Response(`${message}\n`, { status, headers });
+}

@@ -1,0 +1,55 @@
+import { isChannelName } from "../../protocol/channel-name.ts";
+import { Code } from "../../protocol/codes.ts";
+import { historyResult } from "../../protocol/messages/history.ts";
+import type { HistoryCommand, HistoryResult } from "../../protocol/messages/history.ts";
+import { encodeOk } from "../../protocol/messages/reply.ts";
+import { BrokerError } from "../api.ts";
+import type { BrokerContext } from "../context.ts";
+import type { Session } from "../session.ts";
+
+/** Reads kept publications [P-6.5]; who may subscribe may read. */
+export function history(
+  context: BrokerContext,
+  session: Session,
+  command: HistoryCommand,
+): Promise<void> | undefined {
+  const { channel: name, id } = command;
+  if (!isChannelName(name)) throw new BrokerError(Code.badChannel);
+  if (session.identity?.grants.maySubscribe(name) !== true) {
+    throw new BrokerError(Code.forbidden, "not allowed to read this channel");
+  }
+  const channel = context.hub.open(name);
+  if (channel.stream.options.historySize === 0) {
+    throw new BrokerError(Code.disabled, "history is off for this channel");
+  }
+  const reply = (result: HistoryResult): void =>
+    session.reply(
+      encodeOk(
+        id,
+        historyResult(fitting(result, command.since !== null, context.limits.maxMessageBytes)),
+      ),
+    );
+  const result = context.engine.history(channel.stream, command);
+  if (result instanceof Promise) return result.then(reply);
+  reply(result);
+  return undefined;
+}
+
+/**
+ * As many of the publications as fit a reply of this size, at least one: the oldest of those after a
+ * position (the client asks again for the rest), the newest of the newest.
+ */
+function fitting(result: HistoryResult, isAfterPosition: boolean, maxBytes: number): HistoryResult {
+  const { publications } = result;
+  const inOrder = isAfterPosition ? publications : publications.toReversed();
+  let bytes = 0;
+  let count = 0;
+  for (const { payload } of inOrder) {
+    bytes += payload.length + 64;
+    if (bytes > maxBytes && count > 0) break;
+    count++;
+  }
+  if (count === publications.length) return result;
+  const kept = isAfterPosition ? publications.slice(0, count) : publications.slice(-count);
+  return { ...result, publications: kept };
+}

@@ -1,0 +1,120 @@
+import { isChannelName } from "../../protocol/channel-name.ts";
+import { Code } from "../../protocol/codes.ts";
+import type { PublishCommand, PublishView } from "../../protocol/messages/publish.ts";
+import type { Channel } from "../channel.ts";
+import type { BrokerContext } from "../context.ts";
+import { encodeMeta } from "../meta.ts";
+import type { Session } from "../session.ts";
+
+/** Publishes a hot frame straight from the message it came in [P-6.4]. */
+export function publishView(
+  context: BrokerContext,
+  session: Session,
+  bytes: Uint8Array,
+  view: PublishView,
+): void {
+  const { id, payloadStart, payloadEnd } = view;
+  const channel = isLastChannel(session, bytes, view.channelStart, view.channelEnd)
+    ? (session.lastChannel as Channel)
+    : findChannel(context, session, id, bytes, view.channelStart, view.channelEnd);
+  if (channel === null || !isAccepted(context, session, id, channel, payloadEnd - payloadStart))
+    return;
+  publishTo(context, session, channel, id, bytes, payloadStart, payloadEnd, null, null);
+}
+
+/** Publishes a frame that came decoded: with meta, or in another encoding than the usual. */
+export function publish(context: BrokerContext, session: Session, command: PublishCommand): void {
+  const { id, payload, meta } = command;
+  const channel = openChannel(context, session, id, command.channel);
+  if (channel === null || !isAccepted(context, session, id, channel, payload.length)) return;
+  const encoded =
+    meta === null ? null : encodeMeta(meta, context.clock.wallMs(), session.identity?.user ?? null);
+  publishTo(context, session, channel, id, payload, 0, payload.length, encoded, meta?.id ?? null);
+}
+
+function publishTo(
+  context: BrokerContext,
+  session: Session,
+  channel: Channel,
+  id: number,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  meta: Uint8Array | null,
+  publicationId: string | null,
+): void {
+  const { engine, stats } = context;
+  const { stream } = channel;
+  stats.publications++;
+  stats.publicationBytes += end - start;
+  const ack = id === 0 ? null : session;
+  const offset = engine.publish(stream, bytes, start, end, meta, publicationId, ack, id);
+  if (offset > 0 && id !== 0) session.outbound.published(id, offset, stream.epoch);
+}
+
+function isLastChannel(session: Session, bytes: Uint8Array, start: number, end: number): boolean {
+  const last = session.lastChannelName;
+  if (last === null || last.length !== end - start || session.lastChannel?.isClosed === true) {
+    return false;
+  }
+  // Names mostly differ near their ends.
+  for (let i = last.length - 1; i >= 0; i--) if (last[i] !== bytes[start + i]) return false;
+  return true;
+}
+
+function findChannel(
+  context: BrokerContext,
+  session: Session,
+  id: number,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): Channel | null {
+  const name = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString("latin1");
+  const channel = openChannel(context, session, id, name);
+  if (channel !== null) {
+    session.lastChannelName = bytes.slice(start, end);
+    session.lastChannel = channel;
+  }
+  return channel;
+}
+
+function openChannel(
+  context: BrokerContext,
+  session: Session,
+  id: number,
+  name: string,
+): Channel | null {
+  const identity = session.identity;
+  const known = context.hub.find(name);
+  if (known === undefined && !isChannelName(name)) {
+    session.fail(id, Code.badChannel, "not a valid channel name");
+    return null;
+  }
+  if (identity === null || !identity.grants.mayPublish(name)) {
+    session.fail(id, Code.forbidden, "not allowed to publish on this channel");
+    return null;
+  }
+  return known ?? context.hub.open(name);
+}
+
+function isAccepted(
+  context: BrokerContext,
+  session: Session,
+  id: number,
+  channel: Channel,
+  payloadBytes: number,
+): boolean {
+  const { maxPayloadBytes } = channel.stream.options;
+  if (payloadBytes > maxPayloadBytes) {
+    session.fail(id, Code.tooLarge, `a payload may have ${maxPayloadBytes} bytes`);
+    return false;
+  }
+  if (session.publishLimit.isOff && session.publishByteLimit.isOff) return true;
+  const nowMs = context.clock.nowMs();
+  const retryAfterMs =
+    session.publishLimit.take(1, nowMs) || session.publishByteLimit.take(payloadBytes, nowMs);
+  if (retryAfterMs === 0) return true;
+  session.flooded(id, retryAfterMs);
+  return false;
+}

@@ -1,0 +1,160 @@
+import { channelNameKind } from "../../protocol/channel-name.ts";
+import { Code } from "../../protocol/codes.ts";
+import { badField } from "../../protocol/errors.ts";
+import { encodeOk } from "../../protocol/messages/reply.ts";
+import { subscribedResult, SubscribeFlag } from "../../protocol/messages/subscribe.ts";
+import type { SubscribeCommand } from "../../protocol/messages/subscribe.ts";
+import { BrokerError } from "../api.ts";
+import type { Channel } from "../channel.ts";
+import type { BrokerContext } from "../context.ts";
+import { attach } from "../interest.ts";
+import { encodeFrames } from "../json-frames.ts";
+import { planRecovery } from "../recovery.ts";
+import type { Session } from "../session.ts";
+
+/**
+ * Subscribes a session to a channel or pattern [P-6.2]. The reply comes first, then what is recovered,
+ * then live publications: no gap and no overlap, because the three are decided in one step.
+ * @throws BrokerError or ProtocolError to answer with
+ */
+export function subscribe(
+  context: BrokerContext,
+  session: Session,
+  command: SubscribeCommand,
+): Promise<void> | undefined {
+  const { channel: name } = command;
+  const kind = channelNameKind(name);
+  if (kind === "invalid") throw new BrokerError(Code.badChannel);
+  if (session.identity?.grants.maySubscribe(name) !== true) {
+    throw new BrokerError(Code.forbidden, "not allowed to subscribe to this");
+  }
+  if (session.subscriptions.has(name)) throw new BrokerError(Code.alreadySubscribed);
+  const { maxSubscriptions } = context.limits;
+  if (session.subscriptions.size >= maxSubscriptions) {
+    throw new BrokerError(
+      Code.channelLimit,
+      `a connection may have ${maxSubscriptions} subscriptions`,
+    );
+  }
+  if (kind === "pattern") {
+    subscribeToPattern(context, session, command);
+    return undefined;
+  }
+  const channel = context.hub.open(name);
+  checkChannel(context, session, command, channel);
+  const attaching = attach(context, channel);
+  context.stats.subscriptionsOpen++;
+  if (attaching === undefined) {
+    begin(context, session, command, channel);
+    return undefined;
+  }
+  return beginWhenAttached(context, session, command, channel, attaching);
+}
+
+function subscribeToPattern(
+  context: BrokerContext,
+  session: Session,
+  command: SubscribeCommand,
+): void {
+  if (command.recover.type !== "none") throw badField("recover must be nil for a pattern");
+  if ((command.flags & SubscribeFlag.presence) !== 0) {
+    throw badField("presence is entered channel by channel, not by pattern");
+  }
+  const { channel: pattern, flags } = command;
+  session.reply(
+    encodeOk(
+      command.id,
+      subscribedResult({ channelId: 0, epoch: "", offset: 0, recovered: false, count: 0 }),
+    ),
+  );
+  context.hub.addPattern(pattern, session, flags);
+  session.subscriptions.set(pattern, { type: "pattern", pattern, flags });
+  context.stats.subscriptionsOpen++;
+}
+
+function checkChannel(
+  context: BrokerContext,
+  session: Session,
+  command: SubscribeCommand,
+  channel: Channel,
+): void {
+  const { options } = channel.stream;
+  const { flags } = command;
+  if ((flags & (SubscribeFlag.presence | SubscribeFlag.joinLeave)) !== 0) {
+    if (!options.presence) throw new BrokerError(Code.disabled, "presence is off for this channel");
+    if (session.identity?.grants.mayPresence(command.channel) !== true) {
+      throw new BrokerError(Code.forbidden, "not allowed to use the presence of this channel");
+    }
+  }
+  const { maxSubscribers } = options;
+  if (maxSubscribers > 0 && context.hub.subscriberCount(channel) >= maxSubscribers) {
+    throw new BrokerError(Code.overloaded, `the channel has its ${maxSubscribers} subscribers`);
+  }
+}
+
+async function beginWhenAttached(
+  context: BrokerContext,
+  session: Session,
+  command: SubscribeCommand,
+  channel: Channel,
+  attaching: Promise<void>,
+): Promise<void> {
+  const pending = { type: "pending" as const, isCancelled: false };
+  session.subscriptions.set(command.channel, pending);
+  try {
+    await attaching;
+  } catch (error) {
+    if (!pending.isCancelled) {
+      session.subscriptions.delete(command.channel);
+      context.stats.subscriptionsOpen--;
+    }
+    throw error;
+  }
+  if (!pending.isCancelled) begin(context, session, command, channel);
+}
+
+/** Everything from here to the end happens in one go: nothing can be published in between. */
+function begin(
+  context: BrokerContext,
+  session: Session,
+  command: SubscribeCommand,
+  channel: Channel,
+): void {
+  const { stats, clock, hub } = context;
+  const { stream } = channel;
+  // Earlier subscribers get what is pending; the new one gets it from the log, or not at all.
+  hub.flush(channel);
+  const { log, epoch } = stream;
+  const plan = planRecovery(command.recover, {
+    epoch,
+    offset: log.offset,
+    firstOffset: log.firstOffset(clock.nowMs()),
+  });
+  if (command.recover.type === "position") {
+    if (plan.recovered) stats.recoveriesComplete++;
+    else stats.recoveriesIncomplete++;
+  }
+  session.reply(
+    encodeOk(
+      command.id,
+      subscribedResult({
+        channelId: stream.id,
+        epoch,
+        offset: log.offset,
+        recovered: plan.recovered,
+        count: plan.count,
+      }),
+    ),
+  );
+  session.announced.delete(channel.id);
+  for (const slice of log.read(plan.fromOffset, plan.count)) {
+    session.outbound.replay(session.format === "json" ? encodeFrames(slice.bytes) : slice.bytes);
+    stats.deliveries += slice.count;
+  }
+  const subscriber = channel.add(session, command.flags);
+  session.subscriptions.set(command.channel, { type: "channel", channel, subscriber });
+  if ((command.flags & SubscribeFlag.presence) !== 0) {
+    const user = session.identity?.user ?? null;
+    context.engine.enterPresence(stream, { connection: session.id, user });
+  }
+}

@@ -1,0 +1,104 @@
+import {
+  BadKey,
+  isTokenAlgorithm,
+  keyAlgorithms,
+  MIN_SECRET_BYTES,
+  readPublicKey,
+  TOKEN_ALGORITHMS,
+} from "../auth/algorithms.ts";
+import type { TokenAlgorithm } from "../auth/algorithms.ts";
+import { BadValue } from "./config-error.ts";
+import { shown } from "./option.ts";
+import { readFile } from "./text-option.ts";
+
+/** Checks of single values; what concerns two options is in rules.ts. */
+
+/** Shortest API key, characters: 16 random ones cannot be guessed over a network. */
+const MIN_API_KEY_LENGTH = 16;
+const MAX_API_KEY_LENGTH = 256;
+
+export function checkHost(value: string): string {
+  if (!/^[A-Za-z0-9.:_-]{1,253}$/.test(value))
+    throw new BadValue(
+      `${shown(value)} is not a host name or address, such as 127.0.0.1 or 0.0.0.0`,
+    );
+  return value;
+}
+
+export function checkNode(value: string): string {
+  if (!/^[A-Za-z0-9_-]{1,64}$/.test(value))
+    throw new BadValue(`${shown(value)} must be 1 to 64 letters, digits, "_" or "-"`);
+  return value;
+}
+
+export function checkOrigin(value: string): string {
+  if (value === "*") return value;
+  const url = URL.canParse(value) ? new URL(value) : null;
+  if (url === null || url.origin === "null" || url.origin !== value.toLowerCase())
+    throw new BadValue(
+      `${shown(value)} is not an origin; give scheme://host or scheme://host:port, without a path or a default port`,
+    );
+  return url.origin;
+}
+
+export function checkTokenSecret(value: string): string {
+  const bytes = Buffer.byteLength(value);
+  if (bytes < MIN_SECRET_BYTES)
+    throw new BadValue(
+      `is ${bytes} bytes; ${MIN_SECRET_BYTES} at least, for example from \`openssl rand -base64 48\``,
+    );
+  return value;
+}
+
+/** A public key as text, or the path of a file that holds it; resolves to the text. */
+export function checkPublicKey(value: string): string {
+  const isText = value.includes("-----BEGIN") || value.trimStart().startsWith("{");
+  const text = isText ? value : readFile(value);
+  try {
+    keyAlgorithms(readPublicKey(text));
+  } catch (error) {
+    if (!(error instanceof BadKey)) throw error;
+    throw new BadValue(error.message, { cause: error });
+  }
+  return text;
+}
+
+/** Keys fetched in the clear could be replaced on the way, and with them every identity. */
+export function checkJwksUrl(value: string): string {
+  const url = URL.canParse(value) ? new URL(value) : null;
+  if (url === null) throw new BadValue("is not a URL");
+  if (url.username !== "" || url.password !== "")
+    throw new BadValue("must not carry a user name or password");
+  if (url.protocol !== "https:" && !(url.protocol === "http:" && isLoopbackHost(url.hostname)))
+    throw new BadValue("must begin with https: (http: is for loopback only)");
+  return url.href;
+}
+
+export function checkAlgorithm(value: string): TokenAlgorithm {
+  if (!isTokenAlgorithm(value))
+    throw new BadValue(
+      `${shown(value)} is not allowed; give any of ${TOKEN_ALGORITHMS.join(", ")}`,
+    );
+  return value;
+}
+
+export function checkApiKey(value: string): string {
+  if (value.length < MIN_API_KEY_LENGTH || value.length > MAX_API_KEY_LENGTH)
+    throw new BadValue(
+      `an API key must have ${MIN_API_KEY_LENGTH} to ${MAX_API_KEY_LENGTH} characters`,
+    );
+  if (!/^[\x21-\x7e]+$/.test(value))
+    throw new BadValue("an API key must be printable ASCII without spaces, to fit a header");
+  return value;
+}
+
+/** Host names and addresses that only this machine can reach. Brackets around IPv6 are allowed. */
+export function isLoopbackHost(host: string): boolean {
+  const name = host.toLowerCase().replace(/^\[(.*)\]$/, "$1");
+  return (
+    name === "localhost" ||
+    name === "::1" ||
+    /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(name) ||
+    /^::ffff:127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(name)
+  );
+}

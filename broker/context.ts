@@ -1,0 +1,21 @@
+import type { ConnectionLimits } from "../protocol/messages/connected.ts";
+import type { Engine } from "./engine/engine.ts";
+import type { Hub } from "./hub.ts";
+import type { Authenticator, Clock, Logger } from "./ports.ts";
+import type { Registry } from "./registry.ts";
+import type { Stats } from "./stats.ts";
+
+/** What commands work with: the node's parts, made once by broker.ts. */
+export interface BrokerContext {
+  readonly node: string;
+  readonly engine: Engine;
+  readonly hub: Hub;
+  readonly registry: Registry;
+  readonly authenticator: Authenticator;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly stats: Stats;
+  /** What `connected` tells every client. */
+  readonly limits: ConnectionLimits;
+  readonly maxConnectionsPerUser: number;
+}

@@ -1,0 +1,86 @@
+import type { HistoryResult } from "../../protocol/messages/history.ts";
+import type { PresenceMember } from "../../protocol/messages/presence.ts";
+import type { StreamPosition } from "../../protocol/position.ts";
+import type { BrokerError } from "../api.ts";
+import type { NamespaceOptions } from "../namespace.ts";
+import type { Stream } from "./stream.ts";
+
+/** Gets the outcome of a publish whose offset was not known at once. */
+export interface PublishAck {
+  published(requestId: number, stream: Stream, offset: number): void;
+  publishFailed(requestId: number, error: BrokerError): void;
+}
+
+export interface HistoryQuery {
+  /** Publications at most; 0 asks for the position alone. */
+  readonly limit: number;
+  /** Oldest first after this position; null: the newest `limit`. */
+  readonly since: StreamPosition | null;
+}
+
+/**
+ * Where publications are stored and exchanged between nodes. The contract, which
+ * test/contract/engine.ts holds every engine to:
+ *
+ * - Per channel there is one total order. Offsets count from 1 without holes within an epoch; a new
+ *   epoch is never equal to an old one.
+ * - An accepted publication is appended to `stream.log` before its acknowledgement is given, and the
+ *   stream's listener hears of it on every node that is attached.
+ * - A publish with a publication id seen on the channel within the window stores nothing and answers
+ *   with the first one's offset.
+ * - History holds at most the namespace's size and time, and never a publication it did not acknowledge
+ *   as part of the order above.
+ */
+export interface Engine {
+  readonly name: string;
+
+  start(): Promise<void>;
+  stop(): Promise<void>;
+
+  /** Whether publishes can be expected to succeed. */
+  isReady(): boolean;
+
+  /** This node's stream of a channel, made when there is none. */
+  open(name: string, options: NamespaceOptions): Stream;
+
+  /** Forgets a stream nobody is attached to; with the memory engine its epoch ends here. */
+  close(stream: Stream): void;
+
+  /** Whether `close` would lose nothing that a client might come back for. */
+  isIdle(stream: Stream, nowMs: number): boolean;
+
+  /**
+   * Takes an interest: from when it is done on, every publication reaches `stream.log`.
+   * Undefined when it holds at once; else a promise, rejected with a BrokerError when it cannot be had.
+   */
+  attach(stream: Stream): Promise<void> | undefined;
+  detach(stream: Stream): void;
+
+  /**
+   * Publishes `source[start, end)`. Returns the offset when it is known at once; else 0, and `ack` (when
+   * given) hears the outcome exactly once. The engine does not keep `source`.
+   * @param meta encoded meta field, or null for a plain publication
+   * @param publicationId idempotency key, or null
+   * @param requestId handed back to `ack`
+   */
+  publish(
+    stream: Stream,
+    source: Uint8Array,
+    start: number,
+    end: number,
+    meta: Uint8Array | null,
+    publicationId: string | null,
+    ack: PublishAck | null,
+    requestId: number,
+  ): number;
+
+  /** Kept publications; `complete` is false when some after `since` are gone. */
+  history(stream: Stream, query: HistoryQuery): HistoryResult | Promise<HistoryResult>;
+
+  enterPresence(stream: Stream, member: PresenceMember): void;
+  leavePresence(stream: Stream, member: PresenceMember): void;
+  presence(stream: Stream): readonly PresenceMember[] | Promise<readonly PresenceMember[]>;
+
+  /** Lets go of what has expired. Called every few seconds. */
+  sweep(nowMs: number): void;
+}

@@ -1,0 +1,222 @@
+import { publicationSize, writePublication } from "../../protocol/messages/publication.ts";
+
+/** Chunks grow from the first size to the last, so that a quiet channel costs little. */
+const FIRST_CHUNK_BYTES = 512;
+const LAST_CHUNK_BYTES = 64 * 1024;
+
+/** Consecutive encoded publications of one stream, back to back as they go over the wire. */
+class Chunk {
+  readonly bytes: Uint8Array;
+  /** Offset of the first publication in it. */
+  firstOffset: number;
+  /** Where the written part ends. */
+  end = 0;
+  /** Where each publication starts, and when it was appended (clock ms). */
+  readonly starts: number[] = [];
+  readonly timesMs: number[] = [];
+
+  constructor(size: number, firstOffset: number) {
+    this.bytes = new Uint8Array(size);
+    this.firstOffset = firstOffset;
+  }
+
+  get lastOffset(): number {
+    return this.firstOffset + this.starts.length - 1;
+  }
+
+  startOf(offset: number): number {
+    return this.starts[offset - this.firstOffset] ?? this.end;
+  }
+}
+
+/** A run of encoded publications inside the log; only valid until the log says otherwise, see `isStable`. */
+export interface LogSlice {
+  readonly bytes: Uint8Array;
+  readonly firstOffset: number;
+  readonly count: number;
+}
+
+/**
+ * One stream's publications on this node, each encoded once. Fan-out sends slices of it, history and
+ * recovery read it.
+ *
+ *   chunk 1                      chunk 2 (written to)
+ *   [pub 5][pub 6][pub 7]        [pub 8][pub 9][pub 10]·········
+ *         ^ firstOffset: older ones are          ^ pending: appended, not yet taken
+ *           past the history bound                 for fan-out
+ *
+ * Written bytes never change and chunks are never reused while history is kept, so a slice may be held
+ * on to (`isStable`). Without history there is one chunk, rewound after each `takePending`.
+ */
+export class PublicationLog {
+  readonly #channelId: number;
+  readonly #historySize: number;
+  readonly #historyTtlMs: number;
+  readonly #maxChunkEntries: number;
+  #chunks: Chunk[] = [];
+  #offset: number;
+  #pendingStart = 0;
+  #pendingCount = 0;
+  /** Payload and framing bytes held. */
+  #heldBytes = 0;
+
+  constructor(channelId: number, offset: number, historySize: number, historyTtlMs: number) {
+    this.#channelId = channelId;
+    this.#offset = offset;
+    this.#historySize = historySize;
+    this.#historyTtlMs = historyTtlMs;
+    this.#maxChunkEntries = Math.max(16, Math.ceil(historySize / 4));
+  }
+
+  /** Offset of the newest publication; 0 when there has been none. */
+  get offset(): number {
+    return this.#offset;
+  }
+
+  /** Whether slices stay as they are after the next append. */
+  get isStable(): boolean {
+    return this.#historySize > 0;
+  }
+
+  get pendingCount(): number {
+    return this.#pendingCount;
+  }
+
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
+  /**
+   * Whether a publication of this size needs a new chunk while others are pending: those must be taken
+   * first, so that pending ones always lie in one run.
+   */
+  mustTakeBefore(payloadBytes: number, metaBytes: number): boolean {
+    if (this.#pendingCount === 0) return false;
+    const chunk = this.#chunks.at(-1);
+    return chunk === undefined || !this.#fits(chunk, payloadBytes, metaBytes);
+  }
+
+  #fits(chunk: Chunk, payloadBytes: number, metaBytes: number): boolean {
+    if (this.#historySize > 0 && chunk.starts.length >= this.#maxChunkEntries) return false;
+    const size = publicationSize(this.#channelId, this.#offset + 1, payloadBytes, metaBytes);
+    return chunk.end + size <= chunk.bytes.length;
+  }
+
+  /** Appends the publication whose payload is `source[start, end)` and returns its offset. */
+  append(
+    source: Uint8Array,
+    start: number,
+    end: number,
+    meta: Uint8Array | null,
+    nowMs: number,
+  ): number {
+    const metaBytes = meta === null ? 0 : meta.length;
+    let chunk = this.#chunks.at(-1);
+    if (chunk === undefined || !this.#fits(chunk, end - start, metaBytes)) {
+      chunk = this.#roll(end - start, metaBytes, nowMs);
+    }
+    const offset = ++this.#offset;
+    const from = chunk.end;
+    chunk.starts.push(from);
+    chunk.timesMs.push(nowMs);
+    chunk.end = writePublication(
+      chunk.bytes,
+      from,
+      this.#channelId,
+      offset,
+      source,
+      start,
+      end,
+      meta,
+    );
+    this.#heldBytes += chunk.end - from;
+    if (this.#pendingCount++ === 0) this.#pendingStart = from;
+    return offset;
+  }
+
+  #roll(payloadBytes: number, metaBytes: number, nowMs: number): Chunk {
+    const needed = publicationSize(this.#channelId, this.#offset + 1, payloadBytes, metaBytes);
+    const last = this.#chunks.at(-1);
+    const next = last === undefined ? FIRST_CHUNK_BYTES : last.bytes.length * 4;
+    const chunk = new Chunk(Math.max(needed, Math.min(next, LAST_CHUNK_BYTES)), this.#offset + 1);
+    if (this.#historySize === 0) this.clear();
+    this.#chunks.push(chunk);
+    this.trim(nowMs);
+    return chunk;
+  }
+
+  /** Takes what was appended since the last call, as one run; null when there is nothing. */
+  takePending(): LogSlice | null {
+    const count = this.#pendingCount;
+    const chunk = this.#chunks.at(-1);
+    if (count === 0 || chunk === undefined) return null;
+    const bytes = chunk.bytes.subarray(this.#pendingStart, chunk.end);
+    this.#pendingCount = 0;
+    if (this.#historySize === 0) {
+      // Rewind: the slice is read before anything can be appended over it.
+      chunk.starts.length = 0;
+      chunk.timesMs.length = 0;
+      chunk.end = 0;
+      chunk.firstOffset = this.#offset + 1;
+      this.#heldBytes = 0;
+    }
+    return { bytes, firstOffset: this.#offset - count + 1, count };
+  }
+
+  /** Lets go of chunks whose publications are all past the bounds. */
+  trim(nowMs: number): void {
+    const first = this.firstOffset(nowMs);
+    let drop = 0;
+    while (drop < this.#chunks.length) {
+      const chunk = this.#chunks[drop] as Chunk;
+      const isPending = drop === this.#chunks.length - 1 && this.#pendingCount > 0;
+      if (isPending || chunk.starts.length === 0 || chunk.lastOffset >= first) break;
+      this.#heldBytes -= chunk.end;
+      drop++;
+    }
+    if (drop > 0) this.#chunks.splice(0, drop);
+  }
+
+  /** Forgets every kept publication; the offset goes on counting. */
+  clear(): void {
+    this.#chunks = [];
+    this.#heldBytes = 0;
+    this.#pendingCount = 0;
+  }
+
+  /** Offset of the oldest publication that may still be given out; `offset + 1` when there is none. */
+  firstOffset(nowMs: number): number {
+    if (this.#historySize === 0) return this.#offset + 1;
+    const bySize = Math.max(1, this.#offset - this.#historySize + 1);
+    const oldestMs = nowMs - this.#historyTtlMs;
+    for (const chunk of this.#chunks) {
+      if (chunk.lastOffset < bySize || (chunk.timesMs.at(-1) ?? 0) < oldestMs) continue;
+      const from = Math.max(bySize, chunk.firstOffset);
+      for (let offset = from; offset <= chunk.lastOffset; offset++) {
+        if ((chunk.timesMs[offset - chunk.firstOffset] as number) >= oldestMs) return offset;
+      }
+    }
+    return this.#offset + 1;
+  }
+
+  /** The encoded publications from `offset` on, at most `limit`, oldest first, in as few runs as there are chunks. */
+  read(offset: number, limit: number): LogSlice[] {
+    const slices: LogSlice[] = [];
+    let next = offset;
+    let left = limit;
+    for (const chunk of this.#chunks) {
+      if (left <= 0) break;
+      if (chunk.starts.length === 0 || chunk.lastOffset < next) continue;
+      const from = Math.max(next, chunk.firstOffset);
+      const to = Math.min(chunk.lastOffset, from + left - 1);
+      slices.push({
+        bytes: chunk.bytes.subarray(chunk.startOf(from), chunk.startOf(to + 1)),
+        firstOffset: from,
+        count: to - from + 1,
+      });
+      left -= to - from + 1;
+      next = to + 1;
+    }
+    return slices;
+  }
+}

@@ -1,0 +1,328 @@
+import { Code } from "../protocol/codes.ts";
+import { encodeChannel } from "../protocol/messages/channel.ts";
+import { encodePresencePush } from "../protocol/messages/presence.ts";
+import type { PresenceMember } from "../protocol/messages/presence.ts";
+import { SubscribeFlag } from "../protocol/messages/subscribe.ts";
+import { BrokerError } from "./api.ts";
+import { ByteBuffer } from "./byte-buffer.ts";
+import { Batch, Channel } from "./channel.ts";
+import type { ChannelHost, Subscriber } from "./channel.ts";
+import type { Engine } from "./engine/engine.ts";
+import type { Namespaces } from "./namespace.ts";
+import { PatternIndex } from "./pattern-index.ts";
+import type { Clock } from "./ports.ts";
+import type { Session } from "./session.ts";
+import type { Stats } from "./stats.ts";
+import type { Tick, TickWork } from "./tick.ts";
+
+/** Publications of several channels for one session in one tick leave in messages of at most this size. */
+const JOINED_MESSAGE_BYTES = 64 * 1024;
+
+export interface HubOptions {
+  readonly engine: Engine;
+  readonly namespaces: Namespaces;
+  readonly stats: Stats;
+  readonly clock: Clock;
+  readonly tick: Tick;
+  readonly maxChannels: number;
+}
+
+/** A pattern subscription in the index. */
+interface PatternSubscriber {
+  readonly session: Session;
+  readonly flags: number;
+}
+
+/**
+ * The node's registry of channels, and fan-out.
+ *
+ * Publications of one tick on one channel leave together at its end, encoded once. The loop over
+ * subscribers allocates nothing and reads what each socket says. While it runs, lists of subscribers must
+ * not change: whoever closes a session goes through `whenSettled`.
+ */
+export class Hub implements ChannelHost, TickWork {
+  readonly #options: HubOptions;
+  readonly #channels = new Map<string, Channel>();
+  readonly #patterns = new PatternIndex<PatternSubscriber>();
+  readonly #patternSubscribers = new Map<string, Map<Session, PatternSubscriber>>();
+  #patternCount = 0;
+  /** Raised by every change to the patterns: channels resolved before it look again. */
+  #generation = 0;
+  #dirty: Channel[] = [];
+  /** Channels that wait for their namespace's flush interval. */
+  readonly #delayed = new Set<Channel>();
+  readonly #joined = new ByteBuffer(4096, JOINED_MESSAGE_BYTES);
+  /** Sessions with something from more than one channel in this flush, and their batches. */
+  readonly #staged = new Map<Session, Batch[]>();
+  #isFanningOut = false;
+  #afterFanOut: (() => void)[] = [];
+
+  constructor(options: HubOptions) {
+    this.#options = options;
+    options.tick.add(this);
+  }
+
+  get channelCount(): number {
+    return this.#channels.size;
+  }
+
+  channels(): IterableIterator<Channel> {
+    return this.#channels.values();
+  }
+
+  find(name: string): Channel | undefined {
+    return this.#channels.get(name);
+  }
+
+  /**
+   * The channel of a valid name, made when there is none.
+   * @throws BrokerError overloaded at the node's bound
+   */
+  open(name: string): Channel {
+    let channel = this.#channels.get(name);
+    if (channel !== undefined) return channel;
+    const { engine, namespaces, maxChannels, stats } = this.#options;
+    if (this.#channels.size >= maxChannels) {
+      throw new BrokerError(Code.overloaded, `this node already has ${maxChannels} channels`);
+    }
+    channel = new Channel(engine.open(name, namespaces.resolve(name)), this);
+    this.#channels.set(name, channel);
+    stats.channelsOpen = this.#channels.size;
+    return channel;
+  }
+
+  /** Subscribers of a channel on this node, by name or by pattern. */
+  subscriberCount(channel: Channel): number {
+    return channel.subscribers.length + this.#matched(channel).length;
+  }
+
+  addPattern(pattern: string, session: Session, flags: number): void {
+    // Publications from before this moment are not for the new subscriber.
+    this.flushAll();
+    const subscriber = { session, flags };
+    let sessions = this.#patternSubscribers.get(pattern);
+    if (sessions === undefined) {
+      sessions = new Map();
+      this.#patternSubscribers.set(pattern, sessions);
+    }
+    sessions.set(session, subscriber);
+    this.#patterns.add(pattern, subscriber);
+    this.#patternCount++;
+    this.#generation++;
+  }
+
+  removePattern(pattern: string, session: Session): void {
+    const sessions = this.#patternSubscribers.get(pattern);
+    const subscriber = sessions?.get(session);
+    if (sessions === undefined || subscriber === undefined) return;
+    this.flushAll();
+    sessions.delete(session);
+    if (sessions.size === 0) this.#patternSubscribers.delete(pattern);
+    this.#patterns.remove(pattern, subscriber);
+    this.#patternCount--;
+    this.#generation++;
+  }
+
+  /** The sessions a channel reaches by pattern and not by name, each once. */
+  #matched(channel: Channel): readonly Subscriber[] {
+    if (channel.matchedGeneration === this.#generation) return channel.matched;
+    channel.matchedGeneration = this.#generation;
+    if (this.#patternCount === 0) {
+      if (channel.matched.length > 0) channel.matched = [];
+      return channel.matched;
+    }
+    const flagsOf = new Map<Session, number>();
+    this.#patterns.match(channel.name, ({ session, flags }) => {
+      flagsOf.set(session, (flagsOf.get(session) ?? 0) | flags);
+    });
+    for (const { session } of channel.subscribers) flagsOf.delete(session);
+    channel.matched = [...flagsOf].map(([session, flags]) => ({
+      session,
+      flags,
+      index: -1,
+      isAnnounced: session.announced.has(channel.id),
+    }));
+    return channel.matched;
+  }
+
+  becameDirty(channel: Channel): void {
+    const { tick, clock } = this.#options;
+    channel.isDirty = true;
+    const intervalMs = channel.stream.options.flushIntervalMs;
+    if (intervalMs > 0) {
+      channel.pendingSinceMs = clock.nowMs();
+      this.#delay(channel, intervalMs);
+      return;
+    }
+    tick.schedule();
+    channel.pendingSinceMs = tick.startedMs;
+    this.#dirty.push(channel);
+  }
+
+  #delay(channel: Channel, intervalMs: number): void {
+    this.#delayed.add(channel);
+    setTimeout(() => {
+      if (this.#delayed.delete(channel)) this.flush(channel);
+    }, intervalMs);
+  }
+
+  /** The tick's publications of every channel leave. */
+  endTick(): void {
+    const dirty = this.#dirty;
+    if (dirty.length === 0) return;
+    this.#dirty = [];
+    if (dirty.length === 1) this.flush(dirty[0] as Channel);
+    else this.#flushTogether(dirty);
+  }
+
+  /** Runs work that changes lists of subscribers: now, or when the fan-out under way is done. */
+  whenSettled(work: () => void): void {
+    if (this.#isFanningOut) this.#afterFanOut.push(work);
+    else work();
+  }
+
+  #settled(): void {
+    this.#isFanningOut = false;
+    const work = this.#afterFanOut;
+    if (work.length === 0) return;
+    this.#afterFanOut = [];
+    for (const item of work) item();
+  }
+
+  /** Everything pending leaves now. */
+  flushAll(): void {
+    this.endTick();
+    for (const channel of this.#delayed) this.flush(channel);
+    this.#delayed.clear();
+  }
+
+  flush(channel: Channel): void {
+    channel.isDirty = false;
+    const slice = channel.stream.log.takePending();
+    if (slice === null) return;
+    const batch = new Batch(channel, slice);
+    const matched = this.#matched(channel);
+    this.#isFanningOut = true;
+    this.#fanOut(channel.subscribers, batch);
+    for (const subscriber of matched) this.#announce(subscriber, batch);
+    this.#fanOut(matched, batch);
+    this.#count(batch, channel.subscribers.length + matched.length);
+    this.#settled();
+  }
+
+  #fanOut(subscribers: readonly Subscriber[], batch: Batch): void {
+    const { bytes } = batch.slice;
+    for (let i = 0; i < subscribers.length; i++) {
+      const { outbound, socket } = (subscribers[i] as Subscriber).session;
+      if (outbound.isDirect) {
+        const status = socket.sendBytes(bytes);
+        if (status !== 1) outbound.settle(status);
+      } else if (outbound.format === "json") outbound.deliverText(batch.text());
+      else outbound.deliver(bytes, batch.stable);
+    }
+  }
+
+  #announce(subscriber: Subscriber, batch: Batch): void {
+    if (subscriber.isAnnounced) return;
+    subscriber.isAnnounced = true;
+    const { channel, slice } = batch;
+    subscriber.session.announced.add(channel.id);
+    subscriber.session.reply(
+      encodeChannel({
+        channelId: channel.id,
+        name: channel.name,
+        epoch: channel.stream.epoch,
+        offset: slice.firstOffset - 1,
+      }),
+    );
+  }
+
+  #count(batch: Batch, subscribers: number): void {
+    const { stats, clock } = this.#options;
+    const { slice, channel } = batch;
+    stats.deliveries += slice.count * subscribers;
+    stats.deliveryBytes += slice.bytes.length * subscribers;
+    if (subscribers > 0) {
+      stats.deliveryDuration.record(
+        clock.nowMs() - channel.pendingSinceMs,
+        slice.count * subscribers,
+      );
+    }
+  }
+
+  /**
+   * Several channels in one tick: a session that is subscribed to more than one of them gets its
+   * publications in one message.
+   */
+  #flushTogether(dirty: readonly Channel[]): void {
+    const staged = this.#staged;
+    for (const channel of dirty) {
+      channel.isDirty = false;
+      const slice = channel.stream.log.takePending();
+      if (slice === null) continue;
+      const batch = new Batch(channel, slice);
+      const matched = this.#matched(channel);
+      for (const { session } of channel.subscribers) stage(staged, session, batch);
+      for (const subscriber of matched) {
+        this.#announce(subscriber, batch);
+        stage(staged, subscriber.session, batch);
+      }
+      this.#count(batch, channel.subscribers.length + matched.length);
+    }
+    this.#isFanningOut = true;
+    for (const [session, batches] of staged) this.#deliverTogether(session, batches);
+    staged.clear();
+    this.#settled();
+  }
+
+  #deliverTogether(session: Session, batches: readonly Batch[]): void {
+    const { outbound } = session;
+    if (outbound.format === "json") {
+      for (const batch of batches) outbound.deliverText(batch.text());
+      return;
+    }
+    if (batches.length === 1 || !outbound.isDirect) {
+      for (const batch of batches) outbound.deliver(batch.slice.bytes, batch.stable);
+      return;
+    }
+    const joined = this.#joined;
+    for (const { slice } of batches) {
+      if (joined.length > 0 && joined.length + slice.bytes.length > JOINED_MESSAGE_BYTES) {
+        outbound.deliver(joined.view(), () => joined.view().slice());
+        joined.reset();
+      }
+      joined.append(slice.bytes);
+    }
+    outbound.deliver(joined.view(), () => joined.view().slice());
+    joined.reset();
+  }
+
+  presenceChanged(channel: Channel, type: "join" | "leave", member: PresenceMember): void {
+    const frame = encodePresencePush({ type, channelId: channel.id, ...member });
+    const push = ({ session, flags, isAnnounced }: Subscriber): void => {
+      if ((flags & SubscribeFlag.joinLeave) !== 0 && isAnnounced) session.reply(frame);
+    };
+    channel.subscribers.forEach(push);
+    this.#matched(channel).forEach(push);
+  }
+
+  /** Forgets channels that nobody is subscribed to and nobody will ask for again. */
+  sweep(nowMs: number): void {
+    const { engine, stats } = this.#options;
+    for (const channel of this.#channels.values()) {
+      if (channel.subscribers.length > 0 || channel.isDirty) continue;
+      if (channel.attachment !== "detached" || !engine.isIdle(channel.stream, nowMs)) continue;
+      for (const { session } of channel.matched) session.announced.delete(channel.id);
+      channel.isClosed = true;
+      this.#channels.delete(channel.name);
+      engine.close(channel.stream);
+    }
+    stats.channelsOpen = this.#channels.size;
+  }
+}
+
+function stage(staged: Map<Session, Batch[]>, session: Session, batch: Batch): void {
+  const batches = staged.get(session);
+  if (batches === undefined) staged.set(session, [batch]);
+  else batches.push(batch);
+}

@@ -1,0 +1,216 @@
+import type { Server, ServerWebSocket, WebSocketHandler } from "bun";
+
+import type { CodeInfo } from "../protocol/codes.ts";
+import { MAX_CLOSE_REASON_BYTES } from "../protocol/limits.ts";
+import {
+  SUBPROTOCOL_JSON,
+  SUBPROTOCOL_MSGPACK,
+  SUBPROTOCOL_TOKEN_PREFIX,
+} from "../protocol/version.ts";
+import { AccessError } from "./ports.ts";
+import type { Identity } from "./ports.ts";
+import type { Session } from "./session.ts";
+import { SendStatus } from "./socket.ts";
+import type { Socket } from "./socket.ts";
+
+/** What the HTTP request of a WebSocket said before it became one. */
+export interface Handshake {
+  readonly format: "msgpack" | "json";
+  readonly address: string;
+  /** Verified already when the request carried a token. */
+  readonly identity: Identity | null;
+}
+
+/** What the server asks of the broker. */
+export interface ServerHost {
+  /** Null lets the upgrade go on; a response refuses it. */
+  refuse(request: Request, address: string): Response | null;
+  /** Verifies a token that came with the request. */
+  authenticate(token: string): Promise<Identity>;
+  opened(socket: Socket, handshake: Handshake): Session;
+  received(session: Session, message: Uint8Array | string): void;
+  writable(session: Session): void;
+  heard(session: Session): void;
+  closed(session: Session, code: number): void;
+  /** Answers a request that is not a WebSocket handshake. */
+  request(request: Request, address: string): Promise<Response>;
+}
+
+export interface ServerOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly reusePort: boolean;
+  readonly maxMessageBytes: number;
+  /** Bytes Bun may hold for one socket before it is cut; far above our own bound, a last resort. */
+  readonly backpressureLimitBytes: number;
+}
+
+interface SocketData {
+  readonly handshake: Handshake;
+  session: Session | null;
+}
+
+type BunSocket = ServerWebSocket<SocketData>;
+
+/** The only file that knows Bun.serve and ServerWebSocket. */
+export class BrokerServer {
+  readonly #server: Server<SocketData>;
+  readonly #host: ServerHost;
+
+  constructor(host: ServerHost, options: ServerOptions) {
+    this.#host = host;
+    this.#server = Bun.serve<SocketData>({
+      hostname: options.host,
+      port: options.port,
+      reusePort: options.reusePort,
+      development: false,
+      fetch: (request, server) => this.#fetch(request, server),
+      error: () => new Response("internal error\n", { status: 500 }),
+      websocket: webSocketHandler(host, options),
+    });
+  }
+
+  get port(): number {
+    return this.#server.port ?? 0;
+  }
+
+  /** Takes no new connections; open ones go on. */
+  stopListening(): void {
+    void this.#server.stop(false);
+  }
+
+  /** Cuts whatever is still open. */
+  async stop(): Promise<void> {
+    await this.#server.stop(true);
+  }
+
+  async #fetch(request: Request, server: Server<SocketData>): Promise<Response | undefined> {
+    const address = server.requestIP(request)?.address ?? "";
+    if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
+      return this.#host.request(request, address);
+    }
+    const refusal = this.#host.refuse(request, address);
+    if (refusal !== null) return refusal;
+    const offered = offeredSubprotocols(request);
+    const format = chooseFormat(offered);
+    if (format === null)
+      return new Response("no subprotocol of this broker offered\n", { status: 400 });
+    const token = requestToken(request, offered);
+    let identity: Identity | null = null;
+    if (token !== null) {
+      try {
+        identity = await this.#host.authenticate(token);
+      } catch (error) {
+        return unauthorized(error);
+      }
+    }
+    const headers: Record<string, string> =
+      offered.length === 0
+        ? {}
+        : { "Sec-WebSocket-Protocol": format === "json" ? SUBPROTOCOL_JSON : SUBPROTOCOL_MSGPACK };
+    const data = { handshake: { format, address, identity }, session: null };
+    if (server.upgrade(request, { headers, data })) return undefined;
+    return new Response("not a WebSocket handshake\n", { status: 426 });
+  }
+}
+
+function offeredSubprotocols(request: Request): string[] {
+  const header = request.headers.get("sec-websocket-protocol");
+  return header === null ? [] : header.split(",").map((name) => name.trim());
+}
+
+/** The first offered format this broker speaks; msgpack when nothing is offered at all [P-2.1]. */
+function chooseFormat(offered: readonly string[]): "msgpack" | "json" | null {
+  if (offered.length === 0) return "msgpack";
+  for (const name of offered) {
+    if (name === SUBPROTOCOL_MSGPACK) return "msgpack";
+    if (name === SUBPROTOCOL_JSON) return "json";
+  }
+  return null;
+}
+
+/** A token in the Authorization header or among the subprotocols [P-4.2] [P-4.3]. */
+function requestToken(request: Request, offered: readonly string[]): string | null {
+  const bearer = /^Bearer +(\S+)$/i.exec(request.headers.get("authorization") ?? "");
+  if (bearer?.[1] !== undefined) return bearer[1];
+  const name = offered.find((item) => item.startsWith(SUBPROTOCOL_TOKEN_PREFIX));
+  return name === undefined ? null : name.slice(SUBPROTOCOL_TOKEN_PREFIX.length);
+}
+
+function unauthorized(error: unknown): Response {
+  if (!(error instanceof AccessError)) throw error;
+  const { code, name, httpStatus } = error.info;
+  return Response.json(
+    { error: { code, name, message: error.message } },
+    { status: httpStatus, headers: { "WWW-Authenticate": "Bearer" } },
+  );
+}
+
+function webSocketHandler(host: ServerHost, options: ServerOptions): WebSocketHandler<SocketData> {
+  const session = (ws: BunSocket): Session | null => ws.data.session;
+  return {
+    maxPayloadLength: options.maxMessageBytes,
+    backpressureLimit: options.backpressureLimitBytes,
+    closeOnBackpressureLimit: true,
+    perMessageDeflate: false,
+    // Silence is judged by the broker, which knows what the client was told; Bun's own timer is reset
+    // by our sends and so finds no half-dead peer. In seconds.
+    idleTimeout: 0,
+    sendPings: false,
+    open(ws) {
+      ws.data.session = host.opened(new BunWebSocket(ws), ws.data.handshake);
+    },
+    message(ws, message) {
+      const { session: current } = ws.data;
+      if (current !== null) host.received(current, message);
+    },
+    drain(ws) {
+      const current = session(ws);
+      if (current !== null) host.writable(current);
+    },
+    ping(ws) {
+      const current = session(ws);
+      if (current !== null) host.heard(current);
+    },
+    pong(ws) {
+      const current = session(ws);
+      if (current !== null) host.heard(current);
+    },
+    close(ws, code) {
+      const current = session(ws);
+      if (current !== null) host.closed(current, code);
+    },
+  };
+}
+
+/** Bun's socket behind the broker's interface: the one interpreter of its send status. */
+class BunWebSocket implements Socket {
+  readonly #ws: BunSocket;
+
+  constructor(ws: BunSocket) {
+    this.#ws = ws;
+  }
+
+  sendBytes(bytes: Uint8Array): SendStatus {
+    const status = this.#ws.sendBinary(bytes as Uint8Array<ArrayBuffer>);
+    return status > 0 ? SendStatus.sent : status < 0 ? SendStatus.queued : SendStatus.dropped;
+  }
+
+  sendText(text: string): SendStatus {
+    const status = this.#ws.sendText(text);
+    return status > 0 ? SendStatus.sent : status < 0 ? SendStatus.queued : SendStatus.dropped;
+  }
+
+  close(info: CodeInfo, reason: string): void {
+    // Reasons are ASCII, so characters are bytes.
+    this.#ws.close(info.code, reason.slice(0, MAX_CLOSE_REASON_BYTES));
+  }
+
+  ping(): void {
+    this.#ws.ping();
+  }
+
+  bufferedBytes(): number {
+    return this.#ws.getBufferedAmount();
+  }
+}

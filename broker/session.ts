@@ -1,0 +1,147 @@
+import { Code } from "../protocol/codes.ts";
+import type { CodeInfo } from "../protocol/codes.ts";
+import type { Frame } from "../protocol/frame.ts";
+import { encodeError } from "../protocol/messages/reply.ts";
+import type { BrokerError } from "./api.ts";
+import type { Channel, Subscriber } from "./channel.ts";
+import type { PublishAck } from "./engine/engine.ts";
+import type { Stream } from "./engine/stream.ts";
+import type { Outbound } from "./outbound.ts";
+import type { Identity } from "./ports.ts";
+import type { RateLimit } from "./rate-limit.ts";
+import type { Socket } from "./socket.ts";
+import type { Stats } from "./stats.ts";
+
+/** A session's subscription, by the name it was made with. */
+export type Subscription =
+  | { readonly type: "channel"; readonly channel: Channel; readonly subscriber: Subscriber }
+  | { readonly type: "pattern"; readonly pattern: string; readonly flags: number }
+  /** Waits for the engine to confirm. */
+  | { readonly type: "pending"; isCancelled: boolean };
+
+/** Where a session stands between its first byte and its last. */
+export type SessionState = "new" | "authenticating" | "connected" | "closed";
+
+export interface SessionOptions {
+  readonly id: string;
+  readonly format: "msgpack" | "json";
+  readonly address: string;
+  readonly socket: Socket;
+  readonly stats: Stats;
+  readonly sinceMs: number;
+  readonly openedMs: number;
+  readonly publishLimit: RateLimit;
+  readonly publishByteLimit: RateLimit;
+  readonly commandLimit: RateLimit;
+  /** Identity verified before the upgrade, when the request carried a token. */
+  readonly identity: Identity | null;
+  readonly createOutbound: (session: Session) => Outbound;
+}
+
+/** One client's state, and nothing that acts on it: dispatch and commands do that. */
+export class Session implements PublishAck {
+  readonly id: string;
+  readonly format: "msgpack" | "json";
+  readonly address: string;
+  readonly socket: Socket;
+  readonly outbound: Outbound;
+  readonly sinceMs: number;
+  /** Monotonic time at which the socket opened, for the pre-auth bound. */
+  readonly openedMs: number;
+  readonly publishLimit: RateLimit;
+  readonly publishByteLimit: RateLimit;
+  readonly commandLimit: RateLimit;
+  readonly #stats: Stats;
+
+  state: SessionState = "new";
+  identity: Identity | null;
+  /** What the client calls itself. */
+  client: string | null = null;
+  readonly subscriptions = new Map<string, Subscription>();
+  /** Ids of channels announced to this session because a pattern matched. */
+  readonly announced = new Set<number>();
+  /** Anything was received since the last sweep. */
+  wasHeard = true;
+  /** Monotonic time of the last sweep that found it heard. */
+  lastHeardMs: number;
+  wasPinged = false;
+  wasToldOfExpiry = false;
+  /** Found too slow; it is closed as soon as the fan-out under way is done. */
+  isCondemned = false;
+  /** Refusals for flooding since the last sweep. */
+  floodCount = 0;
+  /** Messages received while the token was being verified, handled once it is. */
+  heldMessages: (Uint8Array | string)[] = [];
+  heldBytes = 0;
+  /** The channel of the last publish and its name's bytes: most publishers stay on one. */
+  lastChannelName: Uint8Array | null = null;
+  lastChannel: Channel | null = null;
+
+  constructor(options: SessionOptions) {
+    this.id = options.id;
+    this.format = options.format;
+    this.address = options.address;
+    this.socket = options.socket;
+    this.#stats = options.stats;
+    this.sinceMs = options.sinceMs;
+    this.openedMs = options.openedMs;
+    this.lastHeardMs = options.openedMs;
+    this.publishLimit = options.publishLimit;
+    this.publishByteLimit = options.publishByteLimit;
+    this.commandLimit = options.commandLimit;
+    this.identity = options.identity;
+    this.outbound = options.createOutbound(this);
+  }
+
+  reply(frame: Frame): void {
+    this.outbound.frame(frame);
+  }
+
+  /** Answers a command with an error; the connection lives. */
+  fail(
+    requestId: number,
+    info: CodeInfo,
+    message?: string,
+    retryAfterMs: number | null = null,
+  ): void {
+    this.#stats.errored(info);
+    this.outbound.frame(encodeError(requestId, info, message, retryAfterMs));
+  }
+
+  published(requestId: number, stream: Stream, offset: number): void {
+    this.outbound.published(requestId, offset, stream.epoch);
+  }
+
+  publishFailed(requestId: number, error: BrokerError): void {
+    this.fail(requestId, error.info, error.message, error.retryAfterMs);
+  }
+
+  /** Ends the connection with a code; what was queued before leaves first where the socket lets it. */
+  close(info: CodeInfo, message: string = info.text): void {
+    if (this.state === "closed") return;
+    this.outbound.flush();
+    this.outbound.discard();
+    this.state = "closed";
+    this.#stats.closed(info.name);
+    this.socket.close(info, message);
+  }
+
+  /** An error reply, and then the close, with the same code. */
+  failAndClose(requestId: number, info: CodeInfo, message?: string): void {
+    this.fail(requestId, info, message);
+    this.close(info, message);
+  }
+
+  /** Forgets what was decided with the identity it had. */
+  forgetDecisions(): void {
+    this.lastChannel = null;
+    this.lastChannelName = null;
+  }
+
+  /** Flooding is answered with errors, and in the end with a close. */
+  flooded(requestId: number, retryAfterMs: number): void {
+    this.floodCount++;
+    if (this.floodCount > 100) this.failAndClose(requestId, Code.tooManyRequests);
+    else this.fail(requestId, Code.tooManyRequests, undefined, retryAfterMs);
+  }
+}

@@ -1,0 +1,79 @@
+import type { CodeInfo } from "../protocol/codes.ts";
+
+/** Upper bounds of the delivery histogram's buckets, ms. */
+const DELIVERY_BOUNDS_MS = [
+  0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500,
+] as const;
+
+/** Upper bounds of the event-loop lag histogram's buckets, ms. */
+const LAG_BOUNDS_MS = [1, 2, 5, 10, 20, 50, 100, 250, 500, 1000] as const;
+
+/** A histogram in plain numbers: `counts[i]` holds what is at most `boundsMs[i]`, the last the rest. */
+export class Histogram {
+  readonly boundsMs: readonly number[];
+  readonly counts: number[];
+  sumMs = 0;
+  count = 0;
+
+  constructor(boundsMs: readonly number[]) {
+    this.boundsMs = boundsMs;
+    this.counts = Array.from({ length: boundsMs.length + 1 }, () => 0);
+  }
+
+  /** Records `times` equal values. */
+  record(valueMs: number, times = 1): void {
+    const { boundsMs, counts } = this;
+    let i = 0;
+    while (i < boundsMs.length && valueMs > (boundsMs[i] as number)) i++;
+    counts[i] = (counts[i] as number) + times;
+    this.sumMs += valueMs * times;
+    this.count += times;
+  }
+}
+
+/** Why a publication was not delivered to somebody it was meant for. */
+export type DropReason = "slow" | "node-budget" | "closed";
+
+/**
+ * The broker's counters. Hot loops add to plain numbers; otel/metrics.ts gives them names and units when
+ * somebody asks.
+ */
+export class Stats {
+  connectionsOpened = 0;
+  connectionsOpen = 0;
+  subscriptionsOpen = 0;
+  channelsOpen = 0;
+  messagesReceived = 0;
+  bytesReceived = 0;
+  publications = 0;
+  publicationBytes = 0;
+  duplicates = 0;
+  deliveries = 0;
+  deliveryBytes = 0;
+  /** Bytes waiting in sessions' own queues, all together. */
+  outboundQueuedBytes = 0;
+  recoveriesComplete = 0;
+  recoveriesIncomplete = 0;
+  receipts = 0;
+  readonly dropsByReason = new Map<DropReason, number>();
+  readonly errorsByCode = new Map<string, number>();
+  readonly closesByCode = new Map<string, number>();
+  readonly deliveryDuration = new Histogram(DELIVERY_BOUNDS_MS);
+  readonly eventLoopLag = new Histogram(LAG_BOUNDS_MS);
+
+  dropped(reason: DropReason, count: number): void {
+    add(this.dropsByReason, reason, count);
+  }
+
+  errored(info: CodeInfo): void {
+    add(this.errorsByCode, info.name, 1);
+  }
+
+  closed(name: string): void {
+    add(this.closesByCode, name, 1);
+  }
+}
+
+function add<Key>(map: Map<Key, number>, key: Key, count: number): void {
+  map.set(key, (map.get(key) ?? 0) + count);
+}
