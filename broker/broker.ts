@@ -204,7 +204,7 @@ export class Broker {
     this.#state = "stopped";
     const { registry, engine, hub } = this.#context;
     hub.flushAll();
-    for (const session of [...registry.all()]) session.close(Code.drain);
+    for (const session of registry.all()) session.close(Code.drain);
     this.#sweeper.stop();
     await this.#server?.stop();
     await engine.stop();

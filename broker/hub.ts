@@ -9,9 +9,11 @@ import { Batch, Channel } from "./channel.ts";
 import type { ChannelHost, Subscriber } from "./channel.ts";
 import type { Engine } from "./engine/engine.ts";
 import type { Namespaces } from "./namespace.ts";
+import type { Outbound } from "./outbound.ts";
 import { PatternIndex } from "./pattern-index.ts";
 import type { Clock } from "./ports.ts";
 import type { Session } from "./session.ts";
+import { SendStatus } from "./socket.ts";
 import type { Stats } from "./stats.ts";
 import type { Tick, TickWork } from "./tick.ts";
 
@@ -52,8 +54,8 @@ export class Hub implements ChannelHost, TickWork {
   /** Channels that wait for their namespace's flush interval. */
   readonly #delayed = new Set<Channel>();
   readonly #joined = new ByteBuffer(4096, JOINED_MESSAGE_BYTES);
-  /** Sessions with something from more than one channel in this flush, and their batches. */
-  readonly #staged = new Map<Session, Batch[]>();
+  /** Sessions with something to get in the flush of several channels. */
+  readonly #staged: Session[] = [];
   #isFanningOut = false;
   #afterFanOut: (() => void)[] = [];
 
@@ -211,14 +213,8 @@ export class Hub implements ChannelHost, TickWork {
   }
 
   #fanOut(subscribers: readonly Subscriber[], batch: Batch): void {
-    const { bytes } = batch.slice;
     for (let i = 0; i < subscribers.length; i++) {
-      const { outbound, socket } = (subscribers[i] as Subscriber).session;
-      if (outbound.isDirect) {
-        const status = socket.sendBytes(bytes);
-        if (status !== 1) outbound.settle(status);
-      } else if (outbound.format === "json") outbound.deliverText(batch.text());
-      else outbound.deliver(bytes, batch.stable);
+      deliver((subscribers[i] as Subscriber).session, batch);
     }
   }
 
@@ -255,45 +251,64 @@ export class Hub implements ChannelHost, TickWork {
    * publications in one message.
    */
   #flushTogether(dirty: readonly Channel[]): void {
-    const staged = this.#staged;
     for (const channel of dirty) {
       channel.isDirty = false;
       const slice = channel.stream.log.takePending();
       if (slice === null) continue;
       const batch = new Batch(channel, slice);
+      const { subscribers } = channel;
       const matched = this.#matched(channel);
-      for (const { session } of channel.subscribers) stage(staged, session, batch);
+      for (let i = 0; i < subscribers.length; i++) {
+        this.#stage((subscribers[i] as Subscriber).session, batch);
+      }
       for (const subscriber of matched) {
         this.#announce(subscriber, batch);
-        stage(staged, subscriber.session, batch);
+        this.#stage(subscriber.session, batch);
       }
-      this.#count(batch, channel.subscribers.length + matched.length);
+      this.#count(batch, subscribers.length + matched.length);
     }
     this.#isFanningOut = true;
-    for (const [session, batches] of staged) this.#deliverTogether(session, batches);
-    staged.clear();
+    const staged = this.#staged;
+    for (let i = 0; i < staged.length; i++) this.#deliverStaged(staged[i] as Session);
+    staged.length = 0;
     this.#settled();
   }
 
-  #deliverTogether(session: Session, batches: readonly Batch[]): void {
-    const { outbound } = session;
-    if (outbound.format === "json") {
-      for (const batch of batches) outbound.deliverText(batch.text());
+  #stage(session: Session, batch: Batch): void {
+    if (session.stagedBatch === null) {
+      session.stagedBatch = batch;
+      this.#staged.push(session);
+    } else session.moreStagedBatches.push(batch);
+  }
+
+  #deliverStaged(session: Session): void {
+    const { outbound, moreStagedBatches: more } = session;
+    const first = session.stagedBatch as Batch;
+    session.stagedBatch = null;
+    if (more.length === 0) {
+      deliver(session, first);
       return;
     }
-    if (batches.length === 1 || !outbound.isDirect) {
-      for (const batch of batches) outbound.deliver(batch.slice.bytes, batch.stable);
-      return;
+    if (outbound.isDirect) this.#deliverJoined(outbound, first, more);
+    else {
+      deliver(session, first);
+      for (const batch of more) deliver(session, batch);
     }
+    more.length = 0;
+  }
+
+  #deliverJoined(outbound: Outbound, first: Batch, more: readonly Batch[]): void {
     const joined = this.#joined;
-    for (const { slice } of batches) {
-      if (joined.length > 0 && joined.length + slice.bytes.length > JOINED_MESSAGE_BYTES) {
-        outbound.deliver(joined.view(), () => joined.view().slice());
+    const copy = (): Uint8Array => joined.view().slice();
+    joined.append(first.slice.bytes);
+    for (const { slice } of more) {
+      if (joined.length + slice.bytes.length > JOINED_MESSAGE_BYTES) {
+        outbound.deliver(joined.view(), copy);
         joined.reset();
       }
       joined.append(slice.bytes);
     }
-    outbound.deliver(joined.view(), () => joined.view().slice());
+    outbound.deliver(joined.view(), copy);
     joined.reset();
   }
 
@@ -321,8 +336,12 @@ export class Hub implements ChannelHost, TickWork {
   }
 }
 
-function stage(staged: Map<Session, Batch[]>, session: Session, batch: Batch): void {
-  const batches = staged.get(session);
-  if (batches === undefined) staged.set(session, [batch]);
-  else batches.push(batch);
+/** The step of the fan-out loop: no allocation, no await, and every status read. */
+function deliver(session: Session, batch: Batch): void {
+  const { outbound } = session;
+  if (outbound.isDirect) {
+    const status = session.socket.sendBytes(batch.slice.bytes);
+    if (status !== SendStatus.sent) outbound.settle(status);
+  } else if (outbound.format === "json") outbound.deliverText(batch.text());
+  else outbound.deliver(batch.slice.bytes, batch.stable);
 }

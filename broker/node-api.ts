@@ -150,7 +150,7 @@ export class NodeApi implements BrokerApi {
     const { registry, authenticator } = this.#context;
     authenticator.revoke(target);
     let count = 0;
-    for (const session of [...registry.all()]) {
+    for (const session of registry.all()) {
       if (session.identity === null || !authenticator.isRevoked(session.identity)) continue;
       session.close(Code.revoked);
       count++;

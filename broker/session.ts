@@ -3,7 +3,7 @@ import type { CodeInfo } from "../protocol/codes.ts";
 import type { Frame } from "../protocol/frame.ts";
 import { encodeError } from "../protocol/messages/reply.ts";
 import type { BrokerError } from "./api.ts";
-import type { Channel, Subscriber } from "./channel.ts";
+import type { Batch, Channel, Subscriber } from "./channel.ts";
 import type { PublishAck } from "./engine/engine.ts";
 import type { Stream } from "./engine/stream.ts";
 import type { Outbound } from "./outbound.ts";
@@ -73,6 +73,9 @@ export class Session implements PublishAck {
   /** Messages received while the token was being verified, handled once it is. */
   heldMessages: (Uint8Array | string)[] = [];
   heldBytes = 0;
+  /** What the hub has for this session in the flush of several channels under way. */
+  stagedBatch: Batch | null = null;
+  readonly moreStagedBatches: Batch[] = [];
   /** The channel of the last publish and its name's bytes: most publishers stay on one. */
   lastChannelName: Uint8Array | null = null;
   lastChannel: Channel | null = null;
