@@ -89,16 +89,17 @@ export class Channel implements StreamListener {
 export class Batch {
   readonly channel: Channel;
   readonly slice: LogSlice;
-  #stable: Uint8Array | null;
+  #stable: Uint8Array | null = null;
   #text: string | null = null;
 
   constructor(channel: Channel, slice: LogSlice) {
     this.channel = channel;
     this.slice = slice;
-    this.#stable = channel.stream.log.isStable ? slice.bytes : null;
   }
 
-  readonly stable = (): Uint8Array => (this.#stable ??= this.slice.bytes.slice());
+  stable(): Uint8Array {
+    return (this.#stable ??= this.channel.stream.log.hold(this.slice));
+  }
 
   text(): string {
     return (this.#text ??= encodeFrames(this.slice.bytes));

@@ -208,7 +208,8 @@ export class Hub implements ChannelHost, TickWork {
     this.#fanOut(channel.subscribers, batch);
     for (const subscriber of matched) this.#announce(subscriber, batch);
     this.#fanOut(matched, batch);
-    this.#count(batch, channel.subscribers.length + matched.length);
+    const deliveries = this.#count(batch, channel.subscribers.length + matched.length);
+    this.#recordDuration(channel.pendingSinceMs, deliveries);
     this.#settled();
   }
 
@@ -233,17 +234,20 @@ export class Hub implements ChannelHost, TickWork {
     );
   }
 
-  #count(batch: Batch, subscribers: number): void {
-    const { stats, clock } = this.#options;
-    const { slice, channel } = batch;
-    stats.deliveries += slice.count * subscribers;
+  /** Counts a batch that goes to so many subscribers; returns its deliveries. */
+  #count(batch: Batch, subscribers: number): number {
+    const { stats } = this.#options;
+    const { slice } = batch;
+    const deliveries = slice.count * subscribers;
+    stats.deliveries += deliveries;
     stats.deliveryBytes += slice.bytes.length * subscribers;
-    if (subscribers > 0) {
-      stats.deliveryDuration.record(
-        clock.nowMs() - channel.pendingSinceMs,
-        slice.count * subscribers,
-      );
-    }
+    return deliveries;
+  }
+
+  #recordDuration(sinceMs: number, deliveries: number): void {
+    if (deliveries === 0) return;
+    const { stats, clock } = this.#options;
+    stats.deliveryDuration.record(clock.nowMs() - sinceMs, deliveries);
   }
 
   /**
@@ -251,6 +255,8 @@ export class Hub implements ChannelHost, TickWork {
    * publications in one message.
    */
   #flushTogether(dirty: readonly Channel[]): void {
+    let deliveries = 0;
+    let sinceMs = Infinity;
     for (const channel of dirty) {
       channel.isDirty = false;
       const slice = channel.stream.log.takePending();
@@ -265,12 +271,15 @@ export class Hub implements ChannelHost, TickWork {
         this.#announce(subscriber, batch);
         this.#stage(subscriber.session, batch);
       }
-      this.#count(batch, subscribers.length + matched.length);
+      deliveries += this.#count(batch, subscribers.length + matched.length);
+      sinceMs = Math.min(sinceMs, channel.pendingSinceMs);
     }
     this.#isFanningOut = true;
     const staged = this.#staged;
     for (let i = 0; i < staged.length; i++) this.#deliverStaged(staged[i] as Session);
     staged.length = 0;
+    // One record for all: they came in the same tick and left together.
+    this.#recordDuration(sinceMs, deliveries);
     this.#settled();
   }
 
@@ -299,7 +308,7 @@ export class Hub implements ChannelHost, TickWork {
 
   #deliverJoined(outbound: Outbound, first: Batch, more: readonly Batch[]): void {
     const joined = this.#joined;
-    const copy = (): Uint8Array => joined.view().slice();
+    const copy = { stable: (): Uint8Array => joined.view().slice() };
     joined.append(first.slice.bytes);
     for (const { slice } of more) {
       if (joined.length + slice.bytes.length > JOINED_MESSAGE_BYTES) {
@@ -343,5 +352,5 @@ function deliver(session: Session, batch: Batch): void {
     const status = session.socket.sendBytes(batch.slice.bytes);
     if (status !== SendStatus.sent) outbound.settle(status);
   } else if (outbound.format === "json") outbound.deliverText(batch.text());
-  else outbound.deliver(batch.slice.bytes, batch.stable);
+  else outbound.deliver(batch.slice.bytes, batch);
 }

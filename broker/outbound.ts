@@ -16,6 +16,11 @@ interface QueuedMessage {
   readonly isReplay: boolean;
 }
 
+/** Gives bytes that stay as they are. */
+export interface StableSource {
+  stable(): Uint8Array;
+}
+
 /** Bounds and shared state of every outbound of a node. */
 export interface OutboundContext {
   readonly stats: Stats;
@@ -133,12 +138,12 @@ export class Outbound {
 
   /**
    * Delivers encoded publications after everything that was queued before.
-   * @param stable the same bytes, in memory that will not change
+   * @param source gives the same bytes in memory that will not change, should they have to wait
    */
-  deliver(bytes: Uint8Array, stable: () => Uint8Array): void {
+  deliver(bytes: Uint8Array, source: StableSource): void {
     if (this.#isBehind) {
       this.#flushReplies();
-      this.#send(stable(), false);
+      this.#send(source.stable(), false);
       return;
     }
     if (this.#replyBytes.length > 0) {

@@ -18,6 +18,9 @@ export interface JwksOptions {
   readonly logger: Logger;
 }
 
+/** Between two fetches as long as there are no keys at all, when nobody can be let in. */
+const FIRST_COOLDOWN_MS = 1000;
+
 type LocalKeys = ReturnType<typeof createLocalJWKSet>;
 
 /**
@@ -75,7 +78,9 @@ export class JwksKeys implements KeySource {
 
   #mayTry(): boolean {
     if (this.#refreshing !== null) return true;
-    return this.#options.clock.nowMs() - this.#triedAtMs >= this.#options.cooldownMs;
+    const { clock, cooldownMs } = this.#options;
+    const waitMs = this.#keys === null ? Math.min(cooldownMs, FIRST_COOLDOWN_MS) : cooldownMs;
+    return clock.nowMs() - this.#triedAtMs >= waitMs;
   }
 
   /** Joins the fetch under way or starts one. Never rejects. */

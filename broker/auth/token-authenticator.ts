@@ -66,6 +66,7 @@ export class TokenAuthenticator implements Authenticator {
 
   async #verify(token: string, key: string): Promise<Identity> {
     const { algorithms, issuer, audience, clockToleranceS } = this.#rules;
+    const { generation } = this.#keys;
     try {
       const { payload } = await jwtVerify(token, (header, jws) => this.#keys.find(header, jws), {
         algorithms: [...algorithms],
@@ -76,8 +77,8 @@ export class TokenAuthenticator implements Authenticator {
         ...(audience === null ? {} : { audience }),
       });
       const identity = this.#identity(payload);
-      // Keys replaced meanwhile empty the cache at the next look, this entry included.
-      this.#cache.set(key, identity);
+      // With keys replaced meanwhile it is not known which ones verified this token.
+      if (generation === this.#keys.generation) this.#cache.set(key, identity);
       return identity;
     } catch (error) {
       throw accessError(error);

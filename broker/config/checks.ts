@@ -53,7 +53,8 @@ export function checkTokenSecret(value: string): string {
 /** A public key as text, or the path of a file that holds it; resolves to the text. */
 export function checkPublicKey(value: string): string {
   const isText = value.includes("-----BEGIN") || value.trimStart().startsWith("{");
-  const text = isText ? value : readFile(value);
+  // In many .env files and secret stores a PEM has "\\n" for its line ends.
+  const text = isText ? value.replaceAll(String.raw`\n`, "\n") : readFile(value);
   try {
     keyAlgorithms(readPublicKey(text));
   } catch (error) {

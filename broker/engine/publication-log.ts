@@ -4,6 +4,9 @@ import { publicationSize, writePublication } from "../../protocol/messages/publi
 const FIRST_CHUNK_BYTES = 512;
 const LAST_CHUNK_BYTES = 64 * 1024;
 
+/** A chunk is made for as many publications as are kept, within these bounds: see `#nextChunkBytes`. */
+const MIN_CHUNK_ENTRIES = 16;
+
 /** Consecutive encoded publications of one stream, back to back as they go over the wire. */
 class Chunk {
   readonly bytes: Uint8Array;
@@ -14,6 +17,8 @@ class Chunk {
   /** Where each publication starts, and when it was appended (clock ms). */
   readonly starts: number[] = [];
   readonly timesMs: number[] = [];
+  /** Somebody holds on to a slice of it: it must not be written to again. */
+  isHeld = false;
 
   constructor(size: number, firstOffset: number) {
     this.bytes = new Uint8Array(size);
@@ -24,12 +29,19 @@ class Chunk {
     return this.firstOffset + this.starts.length - 1;
   }
 
+  rewind(firstOffset: number): void {
+    this.firstOffset = firstOffset;
+    this.end = 0;
+    this.starts.length = 0;
+    this.timesMs.length = 0;
+  }
+
   startOf(offset: number): number {
     return this.starts[offset - this.firstOffset] ?? this.end;
   }
 }
 
-/** A run of encoded publications inside the log; only valid until the log says otherwise, see `isStable`. */
+/** A run of encoded publications inside the log; only valid until the next append unless it is held. */
 export interface LogSlice {
   readonly bytes: Uint8Array;
   readonly firstOffset: number;
@@ -45,15 +57,19 @@ export interface LogSlice {
  *         ^ firstOffset: older ones are          ^ pending: appended, not yet taken
  *           past the history bound                 for fan-out
  *
- * Written bytes never change and chunks are never reused while history is kept, so a slice may be held
- * on to (`isStable`). Without history there is one chunk, rewound after each `takePending`.
+ * A chunk that has gone out of history is written to again, so that a busy channel allocates nothing,
+ * unless a slice of it is held (`hold`, `read`): then the garbage collector gets it. Without history
+ * there is one chunk, rewound after each `takePending`.
  */
 export class PublicationLog {
   readonly #channelId: number;
   readonly #historySize: number;
   readonly #historyTtlMs: number;
-  readonly #maxChunkEntries: number;
   #chunks: Chunk[] = [];
+  /** The last of the chunks, which is written to. */
+  #tail: Chunk | null = null;
+  /** One chunk that went out of history and may be written to again. */
+  #spare: Chunk | null = null;
   #offset: number;
   #pendingStart = 0;
   #pendingCount = 0;
@@ -65,17 +81,11 @@ export class PublicationLog {
     this.#offset = offset;
     this.#historySize = historySize;
     this.#historyTtlMs = historyTtlMs;
-    this.#maxChunkEntries = Math.max(16, Math.ceil(historySize / 4));
   }
 
   /** Offset of the newest publication; 0 when there has been none. */
   get offset(): number {
     return this.#offset;
-  }
-
-  /** Whether slices stay as they are after the next append. */
-  get isStable(): boolean {
-    return this.#historySize > 0;
   }
 
   get pendingCount(): number {
@@ -91,13 +101,11 @@ export class PublicationLog {
    * first, so that pending ones always lie in one run.
    */
   mustTakeBefore(payloadBytes: number, metaBytes: number): boolean {
-    if (this.#pendingCount === 0) return false;
-    const chunk = this.#chunks.at(-1);
-    return chunk === undefined || !this.#fits(chunk, payloadBytes, metaBytes);
+    const tail = this.#tail;
+    return this.#pendingCount > 0 && tail !== null && !this.#fits(tail, payloadBytes, metaBytes);
   }
 
   #fits(chunk: Chunk, payloadBytes: number, metaBytes: number): boolean {
-    if (this.#historySize > 0 && chunk.starts.length >= this.#maxChunkEntries) return false;
     const size = publicationSize(this.#channelId, this.#offset + 1, payloadBytes, metaBytes);
     return chunk.end + size <= chunk.bytes.length;
   }
@@ -111,15 +119,15 @@ export class PublicationLog {
     nowMs: number,
   ): number {
     const metaBytes = meta === null ? 0 : meta.length;
-    let chunk = this.#chunks.at(-1);
-    if (chunk === undefined || !this.#fits(chunk, end - start, metaBytes)) {
+    let chunk = this.#tail;
+    if (chunk === null || !this.#fits(chunk, end - start, metaBytes)) {
       chunk = this.#roll(end - start, metaBytes, nowMs);
     }
     const offset = ++this.#offset;
     const from = chunk.end;
     chunk.starts.push(from);
     chunk.timesMs.push(nowMs);
-    chunk.end = writePublication(
+    const to = writePublication(
       chunk.bytes,
       from,
       this.#channelId,
@@ -129,38 +137,65 @@ export class PublicationLog {
       end,
       meta,
     );
-    this.#heldBytes += chunk.end - from;
+    chunk.end = to;
+    this.#heldBytes += to - from;
     if (this.#pendingCount++ === 0) this.#pendingStart = from;
     return offset;
   }
 
   #roll(payloadBytes: number, metaBytes: number, nowMs: number): Chunk {
     const needed = publicationSize(this.#channelId, this.#offset + 1, payloadBytes, metaBytes);
-    const last = this.#chunks.at(-1);
-    const next = last === undefined ? FIRST_CHUNK_BYTES : last.bytes.length * 4;
-    const chunk = new Chunk(Math.max(needed, Math.min(next, LAST_CHUNK_BYTES)), this.#offset + 1);
+    const size = Math.max(needed, this.#nextChunkBytes());
     if (this.#historySize === 0) this.clear();
+    else this.trim(nowMs);
+    let chunk = this.#spare;
+    this.#spare = null;
+    if (chunk === null || chunk.bytes.length < size) chunk = new Chunk(size, this.#offset + 1);
+    else chunk.rewind(this.#offset + 1);
     this.#chunks.push(chunk);
-    this.trim(nowMs);
+    this.#tail = chunk;
     return chunk;
+  }
+
+  /**
+   * Room for about as many publications as are kept: chunks are let go of whole, so at most twice the
+   * history is held. A channel without history gets what one tick may bring.
+   */
+  #nextChunkBytes(): number {
+    const tail = this.#tail;
+    if (tail === null) return FIRST_CHUNK_BYTES;
+    const meanBytes = tail.end / Math.max(1, tail.starts.length);
+    const entries = Math.max(MIN_CHUNK_ENTRIES, this.#historySize);
+    const wanted = this.#historySize === 0 ? LAST_CHUNK_BYTES : Math.ceil(meanBytes * entries);
+    return Math.min(wanted, tail.bytes.length * 4, LAST_CHUNK_BYTES);
   }
 
   /** Takes what was appended since the last call, as one run; null when there is nothing. */
   takePending(): LogSlice | null {
     const count = this.#pendingCount;
-    const chunk = this.#chunks.at(-1);
-    if (count === 0 || chunk === undefined) return null;
+    const chunk = this.#tail;
+    if (count === 0 || chunk === null) return null;
     const bytes = chunk.bytes.subarray(this.#pendingStart, chunk.end);
     this.#pendingCount = 0;
     if (this.#historySize === 0) {
-      // Rewind: the slice is read before anything can be appended over it.
-      chunk.starts.length = 0;
-      chunk.timesMs.length = 0;
-      chunk.end = 0;
-      chunk.firstOffset = this.#offset + 1;
+      // The slice is read before anything can be appended over it.
+      chunk.rewind(this.#offset + 1);
       this.#heldBytes = 0;
     }
     return { bytes, firstOffset: this.#offset - count + 1, count };
+  }
+
+  /** The bytes of a slice in memory that will not change, for as long as somebody refers to them. */
+  hold(slice: LogSlice): Uint8Array {
+    if (this.#historySize === 0) return slice.bytes.slice();
+    for (let i = this.#chunks.length - 1; i >= 0; i--) {
+      const chunk = this.#chunks[i] as Chunk;
+      if (chunk.firstOffset <= slice.firstOffset) {
+        chunk.isHeld = true;
+        return slice.bytes;
+      }
+    }
+    return slice.bytes.slice();
   }
 
   /** Lets go of chunks whose publications are all past the bounds. */
@@ -169,17 +204,22 @@ export class PublicationLog {
     let drop = 0;
     while (drop < this.#chunks.length) {
       const chunk = this.#chunks[drop] as Chunk;
-      const isPending = drop === this.#chunks.length - 1 && this.#pendingCount > 0;
+      const isPending = chunk === this.#tail && this.#pendingCount > 0;
       if (isPending || chunk.starts.length === 0 || chunk.lastOffset >= first) break;
       this.#heldBytes -= chunk.end;
+      if (chunk === this.#tail) this.#tail = null;
+      if (!chunk.isHeld) this.#spare = chunk;
       drop++;
     }
     if (drop > 0) this.#chunks.splice(0, drop);
+    if (this.#chunks.length === 0) this.#spare = null;
   }
 
   /** Forgets every kept publication; the offset goes on counting. */
   clear(): void {
     this.#chunks = [];
+    this.#tail = null;
+    this.#spare = null;
     this.#heldBytes = 0;
     this.#pendingCount = 0;
   }
@@ -199,7 +239,10 @@ export class PublicationLog {
     return this.#offset + 1;
   }
 
-  /** The encoded publications from `offset` on, at most `limit`, oldest first, in as few runs as there are chunks. */
+  /**
+   * The encoded publications from `offset` on, at most `limit`, oldest first, in as few runs as there are
+   * chunks. They may be held on to.
+   */
   read(offset: number, limit: number): LogSlice[] {
     const slices: LogSlice[] = [];
     let next = offset;
@@ -209,6 +252,7 @@ export class PublicationLog {
       if (chunk.starts.length === 0 || chunk.lastOffset < next) continue;
       const from = Math.max(next, chunk.firstOffset);
       const to = Math.min(chunk.lastOffset, from + left - 1);
+      chunk.isHeld = true;
       slices.push({
         bytes: chunk.bytes.subarray(chunk.startOf(from), chunk.startOf(to + 1)),
         firstOffset: from,
