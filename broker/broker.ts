@@ -1,11 +1,13 @@
 import { Code } from "../protocol/codes.ts";
 import { encodeDrain } from "../protocol/messages/drain.ts";
 import type { BrokerApi, HealthReport } from "./api.ts";
+import { endByReset } from "./commands/unsubscribe.ts";
 import type { BrokerConfig } from "./config/config.ts";
 import type { BrokerContext } from "./context.ts";
 import type { Engine } from "./engine/engine.ts";
 import { MemoryEngine } from "./engine/memory-engine.ts";
 import { Hub } from "./hub.ts";
+import { adopt } from "./interest.ts";
 import { Namespaces } from "./namespace.ts";
 import { NodeApi } from "./node-api.ts";
 import { silentLogger, systemClock } from "./ports.ts";
@@ -66,7 +68,15 @@ export class Broker {
     this.#context = {
       node: config.node,
       engine,
-      hub: new Hub({ engine, namespaces, stats, clock, tick, maxChannels }),
+      hub: new Hub({
+        engine,
+        namespaces,
+        stats,
+        clock,
+        tick,
+        maxChannels,
+        onReset: (session, channel) => endByReset(this.#context, session, channel),
+      }),
       registry: new Registry(),
       authenticator: parts.authenticator,
       clock,
@@ -80,6 +90,7 @@ export class Broker {
       },
       maxConnectionsPerUser: config.maxConnectionsPerUser,
     };
+    engine.onUnknownChannel((name) => adopt(this.#context, name));
     this.#sessions = new Sessions(this.#context, config, tick);
     this.#sweeper = new Sweeper(this.#context, config);
     this.api = new NodeApi(this.#context, () => this.#health());

@@ -22,6 +22,8 @@ export interface ChannelHost {
   /** Deliver what is pending now. */
   flush(channel: Channel): void;
   presenceChanged(channel: Channel, type: "join" | "leave", member: PresenceMember): void;
+  epochChanged(channel: Channel): void;
+  reset(channel: Channel): void;
 }
 
 /** One channel on this node: its stream, who is subscribed, and what waits to be fanned out. */
@@ -75,6 +77,14 @@ export class Channel implements StreamListener {
 
   appended(): void {
     if (!this.isDirty) this.#host.becameDirty(this);
+  }
+
+  epochChanged(): void {
+    this.#host.epochChanged(this);
+  }
+
+  reset(): void {
+    this.#host.reset(this);
   }
 
   presenceChanged(type: "join" | "leave", member: PresenceMember): void {

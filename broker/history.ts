@@ -11,7 +11,12 @@ import { planRecovery } from "./recovery.ts";
 /** Answers a history query from the stream's own log. */
 export function readHistory(stream: Stream, query: HistoryQuery, nowMs: number): HistoryResult {
   const { log, epoch } = stream;
-  const state = { epoch, offset: log.offset, firstOffset: log.firstOffset(nowMs) };
+  const state = {
+    epoch,
+    parent: stream.parent,
+    offset: log.offset,
+    firstOffset: log.firstOffset(nowMs),
+  };
   const { since, limit } = query;
   const plan = planRecovery(
     since === null ? { type: "last", count: limit } : { type: "position", position: since },

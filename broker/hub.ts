@@ -1,4 +1,5 @@
 import { Code } from "../protocol/codes.ts";
+import type { Frame } from "../protocol/frame.ts";
 import { encodeChannel } from "../protocol/messages/channel.ts";
 import { encodePresencePush } from "../protocol/messages/presence.ts";
 import type { PresenceMember } from "../protocol/messages/presence.ts";
@@ -27,6 +28,8 @@ export interface HubOptions {
   readonly clock: Clock;
   readonly tick: Tick;
   readonly maxChannels: number;
+  /** Ends a subscription that cannot be continued, and says so to its client. */
+  readonly onReset: (session: Session, channel: Channel) => void;
 }
 
 /** A pattern subscription in the index. */
@@ -91,6 +94,13 @@ export class Hub implements ChannelHost, TickWork {
     this.#channels.set(name, channel);
     stats.channelsOpen = this.#channels.size;
     return channel;
+  }
+
+  /** Whether anybody on this node is subscribed to a pattern that matches. */
+  isMatched(name: string): boolean {
+    let isMatched = false;
+    if (this.#patternCount > 0) this.#patterns.match(name, () => (isMatched = true));
+    return isMatched;
   }
 
   /** Subscribers of a channel on this node, by name or by pattern. */
@@ -224,14 +234,7 @@ export class Hub implements ChannelHost, TickWork {
     subscriber.isAnnounced = true;
     const { channel, slice } = batch;
     subscriber.session.announced.add(channel.id);
-    subscriber.session.reply(
-      encodeChannel({
-        channelId: channel.id,
-        name: channel.name,
-        epoch: channel.stream.epoch,
-        offset: slice.firstOffset - 1,
-      }),
-    );
+    subscriber.session.reply(channelFrame(channel, slice.firstOffset - 1));
   }
 
   /** Counts a batch that goes to so many subscribers; returns its deliveries. */
@@ -330,11 +333,33 @@ export class Hub implements ChannelHost, TickWork {
     this.#matched(channel).forEach(push);
   }
 
+  /** Not a publication is missing, but positions have a new epoch: everybody is told it. */
+  epochChanged(channel: Channel): void {
+    const frame = channelFrame(channel, channel.stream.log.offset);
+    for (const { session } of channel.subscribers) session.reply(frame);
+    for (const { session, isAnnounced } of this.#matched(channel)) {
+      if (isAnnounced) session.reply(frame);
+    }
+  }
+
+  /** Publications are lost: subscriptions by name end and are to be made anew, patterns learn the new position. */
+  reset(channel: Channel): void {
+    const frame = channelFrame(channel, channel.stream.log.offset);
+    for (const { session, isAnnounced } of this.#matched(channel)) {
+      if (isAnnounced) session.reply(frame);
+    }
+    for (const { session } of channel.subscribers.slice()) this.#options.onReset(session, channel);
+  }
+
   /** Forgets channels that nobody is subscribed to and nobody will ask for again. */
   sweep(nowMs: number): void {
     const { engine, stats } = this.#options;
     for (const channel of this.#channels.values()) {
       if (channel.subscribers.length > 0 || channel.isDirty) continue;
+      if (channel.attachment === "attached" && this.#matched(channel).length === 0) {
+        channel.attachment = "detached";
+        engine.detach(channel.stream);
+      }
       if (channel.attachment !== "detached" || !engine.isIdle(channel.stream, nowMs)) continue;
       for (const { session } of channel.matched) session.announced.delete(channel.id);
       channel.isClosed = true;
@@ -343,6 +368,11 @@ export class Hub implements ChannelHost, TickWork {
     }
     stats.channelsOpen = this.#channels.size;
   }
+}
+
+function channelFrame(channel: Channel, offset: number): Frame {
+  const { id, name, stream } = channel;
+  return encodeChannel({ channelId: id, name, epoch: stream.epoch, offset });
 }
 
 /** The step of the fan-out loop: no allocation, no await, and every status read. */

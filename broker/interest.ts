@@ -28,7 +28,17 @@ export function attach(context: BrokerContext, channel: Channel): Promise<void> 
 
 /** Gives the interest back once the last subscriber has left. */
 export function detachIfUnused(context: BrokerContext, channel: Channel): void {
-  if (channel.attachment !== "attached" || channel.subscribers.length > 0) return;
+  if (channel.attachment !== "attached" || context.hub.subscriberCount(channel) > 0) return;
   channel.attachment = "detached";
   context.engine.detach(channel.stream);
+}
+
+/** A publication came on a channel that is not open here: opens it if a pattern matches. */
+export function adopt(context: BrokerContext, name: string): void {
+  const { hub, logger } = context;
+  if (!hub.isMatched(name)) return;
+  const channel = hub.open(name);
+  attach(context, channel)?.catch((error: unknown) => {
+    logger.log("warn", "attach_failed", { channel: name, error: String(error) });
+  });
 }

@@ -1,11 +1,14 @@
 import { createAuthenticator } from "./auth/create-authenticator.ts";
 import { Broker } from "./broker.ts";
 import type { BrokerConfig } from "./config/config.ts";
-import { silentLogger, systemClock } from "./ports.ts";
+import { createOriginRule } from "./http/origin.ts";
+import { createLogger } from "./logger.ts";
+import { systemClock } from "./ports.ts";
 import type { Clock, Logger } from "./ports.ts";
 
 export interface BrokerOptions {
   readonly clock?: Clock;
+  /** Default: the one the configuration asks for. */
   readonly logger?: Logger;
 }
 
@@ -14,13 +17,15 @@ export interface BrokerOptions {
  * before `start`.
  */
 export function createBroker(config: BrokerConfig, options: BrokerOptions = {}): Broker {
-  const { clock = systemClock, logger = silentLogger } = options;
+  const { clock = systemClock } = options;
+  const { log: form, logLevel: level } = config;
+  const logger = options.logger ?? createLogger({ form, level, clock });
   const authenticator = createAuthenticator(config, clock, logger);
   return new Broker({
     config,
     authenticator,
     createHttpHandler: () => async () => new Response("not found\n", { status: 404 }),
-    isOriginAllowed: () => true,
+    isOriginAllowed: createOriginRule(config),
     logger,
     clock,
   });

@@ -46,8 +46,7 @@ export class NodeApi implements BrokerApi {
       stats.publicationBytes += payload.length;
       const { stream } = channel;
       const ack = {
-        published: (_id: number, _stream: unknown, offset: number): void =>
-          resolve({ offset, epoch: stream.epoch }),
+        published: (_id: number, offset: number, epoch: string): void => resolve({ offset, epoch }),
         publishFailed: (_id: number, error: BrokerError): void => reject(error),
       };
       const end = payload.length;

@@ -3,6 +3,8 @@ import type { RecoverFrom } from "../protocol/messages/subscribe.ts";
 /** What a stream can still give out. */
 export interface StreamState {
   readonly epoch: string;
+  /** The epoch before, and the offset up to which both hold the same publications. */
+  readonly parent?: { readonly epoch: string; readonly forkOffset: number } | null;
   /** Offset of the newest publication. */
   readonly offset: number;
   /** Offset of the oldest kept publication; `offset + 1` when none is kept. */
@@ -32,8 +34,10 @@ export function planRecovery(recover: RecoverFrom, stream: StreamState): Recover
     }
     case "position": {
       const { epoch, offset } = recover.position;
+      const isSame = epoch === stream.epoch;
+      const isParent = epoch === stream.parent?.epoch && offset <= stream.parent.forkOffset;
       // An offset beyond the newest, in the same epoch, was never given out by this stream.
-      if (epoch !== stream.epoch || offset > stream.offset) return nothing;
+      if ((!isSame && !isParent) || offset > stream.offset) return nothing;
       if (offset + 1 < stream.firstOffset) return nothing;
       return { recovered: true, fromOffset: offset + 1, count: stream.offset - offset };
     }

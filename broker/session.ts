@@ -5,7 +5,6 @@ import { encodeError } from "../protocol/messages/reply.ts";
 import type { BrokerError } from "./api.ts";
 import type { Batch, Channel, Subscriber } from "./channel.ts";
 import type { PublishAck } from "./engine/engine.ts";
-import type { Stream } from "./engine/stream.ts";
 import type { Outbound } from "./outbound.ts";
 import type { Identity } from "./ports.ts";
 import type { RateLimit } from "./rate-limit.ts";
@@ -111,8 +110,8 @@ export class Session implements PublishAck {
     this.outbound.frame(encodeError(requestId, info, message, retryAfterMs));
   }
 
-  published(requestId: number, stream: Stream, offset: number): void {
-    this.outbound.published(requestId, offset, stream.epoch);
+  published(requestId: number, offset: number, epoch: string): void {
+    if (requestId !== 0) this.outbound.published(requestId, offset, epoch);
   }
 
   publishFailed(requestId: number, error: BrokerError): void {

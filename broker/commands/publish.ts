@@ -47,8 +47,8 @@ function publishTo(
   const { stream } = channel;
   stats.publications++;
   stats.publicationBytes += end - start;
-  const ack = id === 0 ? null : session;
-  const offset = engine.publish(stream, bytes, start, end, meta, publicationId, ack, id);
+  // A refusal is told even when no reply was asked for: nothing is dropped unsaid.
+  const offset = engine.publish(stream, bytes, start, end, meta, publicationId, session, id);
   if (offset > 0 && id !== 0) session.outbound.published(id, offset, stream.epoch);
 }
 

@@ -7,7 +7,7 @@ import type { SubscribeCommand } from "../../protocol/messages/subscribe.ts";
 import { BrokerError } from "../api.ts";
 import type { Channel } from "../channel.ts";
 import type { BrokerContext } from "../context.ts";
-import { attach } from "../interest.ts";
+import { attach, detachIfUnused } from "../interest.ts";
 import { encodeFrames } from "../json-frames.ts";
 import { planRecovery } from "../recovery.ts";
 import type { Session } from "../session.ts";
@@ -36,10 +36,7 @@ export function subscribe(
       `a connection may have ${maxSubscriptions} subscriptions`,
     );
   }
-  if (kind === "pattern") {
-    subscribeToPattern(context, session, command);
-    return undefined;
-  }
+  if (kind === "pattern") return subscribeToPattern(context, session, command);
   const channel = context.hub.open(name);
   checkChannel(context, session, command, channel);
   const attaching = attach(context, channel);
@@ -48,18 +45,38 @@ export function subscribe(
     begin(context, session, command, channel);
     return undefined;
   }
-  return beginWhenAttached(context, session, command, channel, attaching);
+  return whenAttached(context, session, command, attaching, () =>
+    begin(context, session, command, channel),
+  ).catch((error: unknown) => {
+    detachIfUnused(context, channel);
+    throw error;
+  });
 }
 
 function subscribeToPattern(
   context: BrokerContext,
   session: Session,
   command: SubscribeCommand,
-): void {
+): Promise<void> | undefined {
   if (command.recover.type !== "none") throw badField("recover must be nil for a pattern");
   if ((command.flags & SubscribeFlag.presence) !== 0) {
     throw badField("presence is entered channel by channel, not by pattern");
   }
+  context.stats.subscriptionsOpen++;
+  const attaching = context.engine.attachAll();
+  if (attaching === undefined) {
+    beginPattern(context, session, command);
+    return undefined;
+  }
+  return whenAttached(context, session, command, attaching, () =>
+    beginPattern(context, session, command),
+  ).catch((error: unknown) => {
+    context.engine.detachAll();
+    throw error;
+  });
+}
+
+function beginPattern(context: BrokerContext, session: Session, command: SubscribeCommand): void {
   const { channel: pattern, flags } = command;
   session.reply(
     encodeOk(
@@ -69,7 +86,6 @@ function subscribeToPattern(
   );
   context.hub.addPattern(pattern, session, flags);
   session.subscriptions.set(pattern, { type: "pattern", pattern, flags });
-  context.stats.subscriptionsOpen++;
 }
 
 function checkChannel(
@@ -92,12 +108,13 @@ function checkChannel(
   }
 }
 
-async function beginWhenAttached(
+/** Begins a subscription once the engine has confirmed its own; the client may take it back meanwhile. */
+async function whenAttached(
   context: BrokerContext,
   session: Session,
   command: SubscribeCommand,
-  channel: Channel,
   attaching: Promise<void>,
+  beginNow: () => void,
 ): Promise<void> {
   const pending = { type: "pending" as const, isCancelled: false };
   session.subscriptions.set(command.channel, pending);
@@ -110,7 +127,8 @@ async function beginWhenAttached(
     }
     throw error;
   }
-  if (!pending.isCancelled) begin(context, session, command, channel);
+  if (pending.isCancelled) throw new BrokerError(Code.notSubscribed, "unsubscribed meanwhile");
+  beginNow();
 }
 
 /** Everything from here to the end happens in one go: nothing can be published in between. */
@@ -127,6 +145,7 @@ function begin(
   const { log, epoch } = stream;
   const plan = planRecovery(command.recover, {
     epoch,
+    parent: stream.parent,
     offset: log.offset,
     firstOffset: log.firstOffset(clock.nowMs()),
   });

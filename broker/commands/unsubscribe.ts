@@ -1,7 +1,9 @@
 import { Code } from "../../protocol/codes.ts";
 import { encodeOk } from "../../protocol/messages/reply.ts";
 import { SubscribeFlag } from "../../protocol/messages/subscribe.ts";
+import { encodeUnsubscribed } from "../../protocol/messages/unsubscribe.ts";
 import type { UnsubscribeCommand } from "../../protocol/messages/unsubscribe.ts";
+import type { Channel } from "../channel.ts";
 import type { BrokerContext } from "../context.ts";
 import { detachIfUnused } from "../interest.ts";
 import type { Session } from "../session.ts";
@@ -31,6 +33,7 @@ export function endSubscription(context: BrokerContext, session: Session, name: 
       break;
     case "pattern":
       context.hub.removePattern(subscription.pattern, session);
+      context.engine.detachAll();
       break;
     case "channel": {
       const { channel, subscriber } = subscription;
@@ -45,4 +48,11 @@ export function endSubscription(context: BrokerContext, session: Session, name: 
     }
   }
   return true;
+}
+
+/** The channel's stream cannot be continued: the client is to subscribe anew, and hears what it can have. */
+export function endByReset(context: BrokerContext, session: Session, channel: Channel): void {
+  if (!endSubscription(context, session, channel.name)) return;
+  const { code, name, text } = Code.resync;
+  session.reply(encodeUnsubscribed({ channel: channel.name, code, name, message: text }));
 }

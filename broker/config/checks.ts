@@ -34,7 +34,7 @@ export function checkNode(value: string): string {
 export function checkOrigin(value: string): string {
   if (value === "*") return value;
   const url = URL.canParse(value) ? new URL(value) : null;
-  if (url === null || url.origin === "null" || url.origin !== value.toLowerCase())
+  if (url === null || url.origin === "null" || url.hostname.includes("*") || url.origin !== value.toLowerCase())
     throw new BadValue(
       `${shown(value)} is not an origin; give scheme://host or scheme://host:port, without a path or a default port`,
     );

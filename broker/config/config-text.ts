@@ -89,28 +89,19 @@ export function configMarkdown(): string {
     "best given by the environment or as `file:<path>`: flags show in the process list.",
   ];
   for (const group of GROUPS) {
-    lines.push(
-      "",
-      `## ${group}`,
-      "",
-      "| Option | Default | Variable, flag | |",
-      "| --- | --- | --- | --- |",
-    );
+    lines.push("", `## ${group}`);
     for (const [name, row] of rowsOf(group)) {
-      const type = row.unit === null ? row.type : `${row.type}, ${row.unit}`;
-      const secret = row.isSecret ? " Secret: never shown." : "";
+      const type = [row.type, row.unit, row.range].filter((part) => part !== null).join(", ");
+      const names = `\`${variableOf(name)}\`, \`${flagOf(name)}\``;
       lines.push(
-        `| \`${name}\`<br>${cell(type)} | ${cell(row.fallbackText)} ` +
-          `| \`${variableOf(name)}\`<br>\`${flagOf(name)}\` | ${cell(row.text)}${secret} |`,
+        "",
+        `### ${name}`,
+        "",
+        row.text + (row.isSecret ? " Secret: never shown." : ""),
+        "",
       );
+      lines.push(`- Type: ${type}`, `- Default: ${row.fallbackText}`, `- Set by: ${names}`);
     }
   }
   return `${lines.join("\n")}\n`;
-}
-
-function cell(text: string): string {
-  return text
-    .replaceAll("|", "\\|")
-    .replaceAll("<", "&lt;")
-    .replaceAll(/`([^`]*)&lt;([^`]*)`/g, "`$1<$2`");
 }

@@ -72,6 +72,7 @@ export const namespacesOption: Option<readonly NamespaceOverride[], readonly Nam
   group,
   type: "list of namespaces",
   unit: null,
+  range: null,
   text:
     `Channels that differ from the defaults: objects of \`pattern\` and any of ` +
     `${Object.keys(NAMESPACE_OPTIONS).join(", ")}; the first pattern that matches wins. JSON text outside a file.`,

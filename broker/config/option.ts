@@ -22,6 +22,8 @@ export interface Option<Value, Input> {
   /** What the docs call its type. */
   readonly type: string;
   readonly unit: string | null;
+  /** What values it takes, as the docs say it. */
+  readonly range: string | null;
   /** One sentence. */
   readonly text: string;
   readonly fallback: () => Value;
@@ -48,15 +50,19 @@ export function shown(raw: unknown): string {
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }
 
+/** What most rows leave at its usual value. */
+type Usual = "unit" | "range" | "isSecret" | "flagStyle";
+
 function row<Value, Input>(
   common: Common,
-  rest: Omit<Option<Value, Input>, "group" | "text" | "input" | "unit" | "isSecret" | "flagStyle"> &
-    Partial<Pick<Option<Value, Input>, "unit" | "isSecret" | "flagStyle">>,
+  rest: Omit<Option<Value, Input>, "group" | "text" | "input" | Usual> &
+    Partial<Pick<Option<Value, Input>, Usual>>,
 ): Option<Value, Input> {
   return {
     group: common.group,
     text: common.text,
     unit: null,
+    range: null,
     isSecret: false,
     flagStyle: "value",
     ...rest,
@@ -86,6 +92,7 @@ export function integer(spec: NumberOptions & { readonly unit?: string }): Optio
   return row(spec, {
     type: "integer",
     unit: spec.unit ?? null,
+    range: `${spec.min} to ${spec.max}`,
     fallback: () => spec.fallback,
     fallbackText: `${spec.fallback}`,
     parse: (raw) => {
@@ -106,6 +113,7 @@ export function duration(
   return row(spec, {
     type: "duration",
     unit: spec.unit,
+    range: `${low} to ${high}`,
     fallback: () => spec.fallback,
     fallbackText:
       usual === `${spec.fallback} ${spec.unit}`
@@ -126,8 +134,9 @@ export function size(spec: NumberOptions): Option<number, number | string> {
   return row(spec, {
     type: "size",
     unit: "bytes",
+    range: `${formatBytes(spec.min)} to ${formatBytes(spec.max)}`,
     fallback: () => spec.fallback,
-    fallbackText: `${spec.fallback} (${formatBytes(spec.fallback)})`,
+    fallbackText: spec.fallback === 0 ? "0" : `${spec.fallback} (${formatBytes(spec.fallback)})`,
     parse: (raw) => {
       const value = (typeof raw === "string" ? parseSizeBytes(raw) : null) ?? wholeNumber(raw);
       if (value === null) throw new BadValue(`${shown(raw)} is not a size; give ${range}`);

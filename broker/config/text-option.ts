@@ -10,7 +10,6 @@ interface TextSpec {
   /** Whether it must never be shown. Required, so that no text is shown by oversight. */
   readonly isSecret: boolean;
   readonly type?: string;
-  readonly unit?: string;
 }
 
 /** Longest text of one option, a public key in PEM included. */
@@ -50,7 +49,8 @@ export function requiredText(
     group: spec.group,
     text: spec.text,
     type: spec.type ?? "text",
-    unit: spec.unit ?? null,
+    unit: null,
+    range: null,
     isSecret: spec.isSecret,
     flagStyle: "value",
     fallback: spec.fallback,
@@ -84,7 +84,8 @@ export function textList<Item extends string = string>(
     group: spec.group,
     text: spec.text,
     type: spec.type ?? "list of texts",
-    unit: spec.unit ?? null,
+    unit: null,
+    range: null,
     isSecret: spec.isSecret,
     flagStyle: "list",
     fallback: () => [],

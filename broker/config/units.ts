@@ -38,6 +38,7 @@ export function parseSizeBytes(text: string): number | null {
 
 /** 65536 as "64 KiB"; sizes that are not a whole number of KiB stay bytes. */
 export function formatBytes(bytes: number): string {
+  if (bytes === 0) return "0";
   for (const unit of ["GiB", "MiB", "KiB"] as const) {
     const factor = BYTES_PER[unit] as number;
     if (bytes >= factor && bytes % factor === 0) return `${bytes / factor} ${unit}`;
@@ -47,6 +48,7 @@ export function formatBytes(bytes: number): string {
 
 /** 300000 as "5 min"; durations that are not a whole number of seconds stay ms. */
 export function formatMs(ms: number): string {
+  if (ms === 0) return "0";
   const named = [
     [86_400_000, "d"],
     [3_600_000, "h"],

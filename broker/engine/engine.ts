@@ -7,7 +7,7 @@ import type { Stream } from "./stream.ts";
 
 /** Gets the outcome of a publish whose offset was not known at once. */
 export interface PublishAck {
-  published(requestId: number, stream: Stream, offset: number): void;
+  published(requestId: number, offset: number, epoch: string): void;
   publishFailed(requestId: number, error: BrokerError): void;
 }
 
@@ -55,6 +55,13 @@ export interface Engine {
    */
   attach(stream: Stream): Promise<void> | undefined;
   detach(stream: Stream): void;
+
+  /** Takes an interest in all channels, for a pattern subscription; ended as often as it was begun. */
+  attachAll(): Promise<void> | undefined;
+  detachAll(): void;
+
+  /** Sets who opens (and attaches) a channel that only patterns reach, when a publication for it arrives. */
+  onUnknownChannel(open: (channel: string) => void): void;
 
   /**
    * Publishes `source[start, end)`. Returns the offset when it is known at once; else 0, and `ack` (when

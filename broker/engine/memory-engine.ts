@@ -14,6 +14,7 @@ class MemoryStream implements Stream {
   readonly id: number;
   readonly options: NamespaceOptions;
   readonly epoch = randomEpoch();
+  readonly parent = null;
   readonly log: PublicationLog;
   listener: Stream["listener"] = null;
   ids: IdempotencyWindow | null = null;
@@ -85,6 +86,16 @@ export class MemoryEngine implements Engine {
   attach(stream: Stream): undefined {
     this.#own(stream).lastUsedMs = this.#options.clock.nowMs();
     return undefined;
+  }
+
+  attachAll(): undefined {
+    return undefined;
+  }
+
+  detachAll(): void {}
+
+  onUnknownChannel(): void {
+    // Every publication is made in this process, on a channel that is open.
   }
 
   detach(stream: Stream): void {

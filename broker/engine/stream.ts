@@ -4,10 +4,14 @@ import type { PublicationLog } from "./publication-log.ts";
 
 /** Who on this node wants to know what happens on a stream; the hub's channel. */
 export interface StreamListener {
-  /** Called before an append that would split what is pending: take it now. */
+  /** Take what is pending now: it would be split by what comes next. */
   mustTake(): void;
   /** Called after each append. */
   appended(): void;
+  /** The epoch is another, but not a publication is missing: offsets go on. */
+  epochChanged(): void;
+  /** Publications are missing that cannot be had: `epoch` and `log` have been replaced. */
+  reset(): void;
   /** A connection entered or left the channel's presence, here or on another node. */
   presenceChanged(type: "join" | "leave", member: PresenceMember): void;
 }
@@ -19,6 +23,8 @@ export interface Stream {
   readonly id: number;
   readonly options: NamespaceOptions;
   epoch: string;
+  /** The epoch before this one, and the offset up to which both hold the same publications. */
+  parent: { readonly epoch: string; readonly forkOffset: number } | null;
   log: PublicationLog;
   listener: StreamListener | null;
 }

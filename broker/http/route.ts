@@ -23,9 +23,8 @@ export interface Call<Query, Body> {
 /** What a route answers when all is well. */
 export interface Result {
   readonly status?: number;
-  /** Written as JSON, unless `contentType` says otherwise and it is a string. */
+  /** Written as JSON, unless the route has a type of its own. */
   readonly content: unknown;
-  readonly contentType?: string;
 }
 
 interface RouteInfo {

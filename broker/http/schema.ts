@@ -69,9 +69,9 @@ export function integer(min: number, max: number, description: string): Schema<n
   };
 }
 
-/** Anything JSON can hold; whether it is there at all is what counts. */
+/** Anything JSON can hold, null included; undefined when left out. */
 export function anything(description: string): Schema<unknown> {
-  return { json: { description }, isOptional: false, parse: (value) => value };
+  return { json: { description }, isOptional: true, parse: (value) => value };
 }
 
 /** Texts by name, such as headers. */

@@ -1,0 +1,95 @@
+import type { Keys } from "./keys.ts";
+import type { RedisStream } from "./redis-stream.ts";
+import type { Shard } from "./shard.ts";
+
+/** Every attached stream is compared with Redis once in this time. */
+const AUDIT_ROUND_MS = 10_000;
+const AUDIT_STEP_MS = 1000;
+
+/** Streams compared in one write. */
+const AUDIT_BATCH = 500;
+
+export interface AuditorOptions {
+  readonly keys: Keys;
+  readonly streams: () => Iterable<RedisStream>;
+  readonly shardOf: (stream: RedisStream) => Shard;
+  readonly heal: (stream: RedisStream) => Promise<void>;
+}
+
+/**
+ * Finds what no later message reveals: that the last one was lost. Compares each stream's position with
+ * Redis's every ten seconds, and all of a shard's at once after its subscriptions were interrupted.
+ */
+export class Auditor {
+  readonly #options: AuditorOptions;
+  #timer: ReturnType<typeof setInterval> | null = null;
+  #step = 0;
+
+  constructor(options: AuditorOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    const steps = AUDIT_ROUND_MS / AUDIT_STEP_MS;
+    this.#timer = setInterval(() => {
+      this.#step = (this.#step + 1) % steps;
+      const due = this.#live((stream) => stream.id % steps === this.#step);
+      for (const [shard, streams] of byShard(due, this.#options.shardOf))
+        this.#compare(shard, streams);
+    }, AUDIT_STEP_MS);
+  }
+
+  stop(): void {
+    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#timer = null;
+  }
+
+  auditShard(shard: Shard): void {
+    this.#compare(
+      shard,
+      this.#live((stream) => this.#options.shardOf(stream) === shard),
+    );
+  }
+
+  #live(isDue: (stream: RedisStream) => boolean): RedisStream[] {
+    const due: RedisStream[] = [];
+    for (const stream of this.#options.streams()) {
+      if (stream.phase === "live" && stream.isRecoverable && isDue(stream)) due.push(stream);
+    }
+    return due;
+  }
+
+  #compare(shard: Shard, streams: readonly RedisStream[]): void {
+    for (let i = 0; i < streams.length; i += AUDIT_BATCH) {
+      void this.#compareBatch(shard, streams.slice(i, i + AUDIT_BATCH));
+    }
+  }
+
+  async #compareBatch(shard: Shard, streams: readonly RedisStream[]): Promise<void> {
+    const { keys, heal } = this.#options;
+    const commands = streams.map(({ partition, hash }) => [
+      "HMGET",
+      keys.meta(partition, hash),
+      "e",
+      "o",
+    ]);
+    let replies: [Error | null, unknown][] | null;
+    try {
+      replies = await shard.pipeline(commands);
+    } catch {
+      // The shard is away: it is audited as a whole when it is back.
+      return;
+    }
+    for (const [index, stream] of streams.entries()) {
+      const [epoch, offset] = (replies?.[index]?.[1] ?? []) as [string | null, string | null];
+      if (epoch !== stream.epoch || Number(offset ?? 0) > stream.log.offset) void heal(stream);
+    }
+  }
+}
+
+function byShard(
+  streams: readonly RedisStream[],
+  shardOf: (stream: RedisStream) => Shard,
+): Map<Shard, RedisStream[]> {
+  return Map.groupBy(streams, shardOf);
+}

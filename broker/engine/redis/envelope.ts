@@ -1,0 +1,127 @@
+/**
+ * What lies in a history entry and in a pub/sub message. All integers big-endian.
+ *
+ *   run      = *( payloadBytes u32, metaBytes u16, meta, payload )      publications of one channel in order
+ *   message  = kind u8, *group
+ *   group    = nameBytes u8, name, epochBytes u8, epoch, firstOffset u64, count u16, timeMs u64,
+ *              runBytes u32, run
+ *
+ * kind 1: offsets were given by Redis (a recoverable channel). kind 2: there are none (epoch empty,
+ * firstOffset 0), order is the order of arrival.
+ */
+export const MessageKind = { ordered: 1, plain: 2 } as const;
+
+/** Bytes a publication takes in a run, beside its payload and meta. */
+export const RUN_HEADER_BYTES = 6;
+
+/** Appends one publication to a run at `pos`; the caller has made room. Returns the position after it. */
+export function writeRunEntry(
+  target: Uint8Array,
+  pos: number,
+  source: Uint8Array,
+  start: number,
+  end: number,
+  meta: Uint8Array | null,
+): number {
+  const payloadBytes = end - start;
+  const metaBytes = meta === null ? 0 : meta.length;
+  target[pos] = payloadBytes >>> 24;
+  target[pos + 1] = payloadBytes >>> 16;
+  target[pos + 2] = payloadBytes >>> 8;
+  target[pos + 3] = payloadBytes;
+  target[pos + 4] = metaBytes >>> 8;
+  target[pos + 5] = metaBytes;
+  let at = pos + RUN_HEADER_BYTES;
+  if (meta !== null) {
+    target.set(meta, at);
+    at += metaBytes;
+  }
+  target.set(source.subarray(start, end), at);
+  return at + payloadBytes;
+}
+
+/** Calls `visit` with each publication of a run; views into `run`. */
+export function readRun(
+  run: Uint8Array,
+  visit: (start: number, end: number, meta: Uint8Array | null) => void,
+): void {
+  let at = 0;
+  while (at + RUN_HEADER_BYTES <= run.length) {
+    const payloadBytes =
+      (run[at] as number) * 0x100_0000 +
+      (((run[at + 1] as number) << 16) | ((run[at + 2] as number) << 8) | (run[at + 3] as number));
+    const metaBytes = ((run[at + 4] as number) << 8) | (run[at + 5] as number);
+    const metaStart = at + RUN_HEADER_BYTES;
+    const start = metaStart + metaBytes;
+    const end = start + payloadBytes;
+    if (end > run.length) throw new RangeError("a run is cut short");
+    visit(start, end, metaBytes === 0 ? null : run.subarray(metaStart, start));
+    at = end;
+  }
+}
+
+/** Publications of one channel as they come out of a pub/sub message. */
+export interface Group {
+  readonly channel: string;
+  readonly epoch: string;
+  readonly firstOffset: number;
+  readonly count: number;
+  readonly timeMs: number;
+  readonly run: Uint8Array;
+}
+
+/** Reads a pub/sub message; throws RangeError when it is not one of ours. */
+export function readMessage(bytes: Uint8Array, visit: (group: Group) => void): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const kind = view.getUint8(0);
+  if (kind !== MessageKind.ordered && kind !== MessageKind.plain) {
+    throw new RangeError(`unknown kind ${kind}`);
+  }
+  let at = 1;
+  const text = (): string => {
+    const length = view.getUint8(at);
+    const start = at + 1;
+    at = start + length;
+    return Buffer.from(bytes.buffer, bytes.byteOffset + start, length).toString("latin1");
+  };
+  const u64 = (): number => {
+    const value = view.getUint32(at) * 0x1_0000_0000 + view.getUint32(at + 4);
+    at += 8;
+    return value;
+  };
+  while (at < bytes.length) {
+    const channel = text();
+    const epoch = text();
+    const firstOffset = u64();
+    const count = view.getUint16(at);
+    at += 2;
+    const timeMs = u64();
+    const runBytes = view.getUint32(at);
+    at += 4;
+    if (at + runBytes > bytes.length) throw new RangeError("a group is cut short");
+    visit({ channel, epoch, firstOffset, count, timeMs, run: bytes.subarray(at, at + runBytes) });
+    at += runBytes;
+  }
+}
+
+/** Writes a plain message: the ordered one is written by the publish script, which knows the offsets. */
+export function writePlainMessage(
+  groups: readonly { readonly channel: string; readonly count: number; readonly run: Uint8Array }[],
+  timeMs: number,
+): Buffer {
+  const size = groups.reduce((sum, { channel, run }) => sum + channel.length + run.length + 24, 1);
+  const buffer = Buffer.alloc(size);
+  let at = buffer.writeUInt8(MessageKind.plain, 0);
+  for (const { channel, count, run } of groups) {
+    at = buffer.writeUInt8(channel.length, at);
+    at += buffer.write(channel, at, "latin1");
+    at = buffer.writeUInt8(0, at);
+    at = buffer.writeBigUInt64BE(0n, at);
+    at = buffer.writeUInt16BE(count, at);
+    at = buffer.writeBigUInt64BE(BigInt(Math.trunc(timeMs)), at);
+    at = buffer.writeUInt32BE(run.length, at);
+    buffer.set(run, at);
+    at += run.length;
+  }
+  return buffer;
+}

@@ -1,0 +1,300 @@
+import { Code } from "../../../protocol/codes.ts";
+import { BrokerError } from "../../api.ts";
+import { ByteBuffer } from "../../byte-buffer.ts";
+import type { PublishAck } from "../engine.ts";
+import { RUN_HEADER_BYTES, writeRunEntry } from "./envelope.ts";
+
+/** A batch closes at either bound. */
+const MAX_BATCH_PUBLICATIONS = 64;
+const MAX_BATCH_BYTES = 64 * 1024;
+
+/** Who waits for one publication's outcome. */
+interface Waiter {
+  readonly ack: PublishAck | null;
+  readonly requestId: number;
+}
+
+/** What the outbox must know of a stream; the engine's streams have it. */
+export interface OutboxStream {
+  readonly name: string;
+}
+
+/** Consecutive publications of one channel in one batch. */
+export interface OutboxGroup<S extends OutboxStream> {
+  readonly stream: S;
+  /** Set for a group of one publication that is to be stored once. */
+  readonly publicationId: string | null;
+  readonly run: ByteBuffer;
+  readonly waiters: Waiter[];
+}
+
+/** What goes to Redis in one call. */
+export interface OutboxBatch<S extends OutboxStream> {
+  /** Number of the batch in its partition; the same on every attempt. */
+  readonly seq: number;
+  readonly groups: OutboxGroup<S>[];
+  publications: number;
+  bytes: number;
+  /** When its first publication came (clock ms). */
+  readonly openedMs: number;
+  /** It has been handed to Redis at least once, so it may have been executed. */
+  wasSent: boolean;
+  /** Its publishers were told that the outcome is not known. */
+  wasGivenUp: boolean;
+}
+
+/** Outcome of one group: where its first publication went, or why not. */
+export type GroupResult =
+  | { readonly ok: true; readonly firstOffset: number; readonly epoch: string }
+  | { readonly ok: false; readonly error: BrokerError };
+
+/** What became of an attempt. */
+export type SendOutcome =
+  | { readonly type: "done"; readonly results: readonly GroupResult[] }
+  /** Redis answered with an error before it did anything: the publishers hear it. */
+  | { readonly type: "refused"; readonly error: BrokerError }
+  /** Older than what Redis remembers: it can never be known. */
+  | { readonly type: "forgotten" }
+  /** No answer: it may or may not have been executed. */
+  | { readonly type: "unknown" }
+  /** Not handed over at all: there is no connection. */
+  | { readonly type: "unsent" };
+
+export interface OutboxHost<S extends OutboxStream> {
+  nowMs(): number;
+  /** Calls `work` at the end of the tick. */
+  schedule(work: () => void): void;
+  /** Calls `work` after a while. */
+  after(ms: number, work: () => void): void;
+  send(batch: OutboxBatch<S>): Promise<SendOutcome>;
+  /** Counts what was given up, for the metrics. */
+  gaveUp(publications: number): void;
+}
+
+export interface OutboxOptions {
+  readonly maxPublications: number;
+  readonly maxBytes: number;
+  /** How long a publisher waits for an outcome, ms. */
+  readonly giveUpMs: number;
+  /** Pause between attempts, ms. */
+  readonly retryMs: number;
+  /** A batch without an answer is sent again (it is numbered, so it is executed once); else it is given up. */
+  readonly isRetried: boolean;
+}
+
+/**
+ * The publications of one partition on their way to Redis, in order: one batch is under way, the next fills
+ * meanwhile, so batches grow with the load by themselves. A batch whose outcome is not known is sent
+ * again with its own number until Redis answers; nothing behind it overtakes it.
+ */
+export class Outbox<S extends OutboxStream> {
+  readonly #host: OutboxHost<S>;
+  readonly #options: OutboxOptions;
+  readonly #batches: OutboxBatch<S>[] = [];
+  #nextSeq = 1;
+  #publications = 0;
+  #bytes = 0;
+  #isSending = false;
+  #isScheduled = false;
+  #isWaiting = false;
+  #isStopped = false;
+
+  constructor(host: OutboxHost<S>, options: OutboxOptions) {
+    this.#host = host;
+    this.#options = options;
+  }
+
+  /** Publications waiting or under way. */
+  get size(): number {
+    return this.#publications;
+  }
+
+  /** Takes a publication in; null, or the refusal when the outbox is full. Copies what it needs. */
+  add(
+    stream: S,
+    source: Uint8Array,
+    start: number,
+    end: number,
+    meta: Uint8Array | null,
+    publicationId: string | null,
+    ack: PublishAck | null,
+    requestId: number,
+  ): BrokerError | null {
+    const size = end - start + (meta?.length ?? 0) + RUN_HEADER_BYTES;
+    const { maxPublications, maxBytes } = this.#options;
+    if (this.#publications >= maxPublications || this.#bytes + size > maxBytes) {
+      return new BrokerError(Code.tooManyRequests, "too many publications wait for Redis", {
+        retryAfterMs: 100,
+      });
+    }
+    const batch = this.#openBatch(size);
+    const { run, waiters } = groupFor(batch, stream, publicationId);
+    run.reserve(size);
+    run.length = writeRunEntry(run.bytes, run.length, source, start, end, meta);
+    waiters.push({ ack, requestId });
+    batch.publications++;
+    batch.bytes += size;
+    this.#publications++;
+    this.#bytes += size;
+    this.#schedule();
+    return null;
+  }
+
+  #openBatch(size: number): OutboxBatch<S> {
+    const last = this.#batches.at(-1);
+    if (
+      last !== undefined &&
+      !last.wasSent &&
+      last.publications < MAX_BATCH_PUBLICATIONS &&
+      (last.bytes + size <= MAX_BATCH_BYTES || last.publications === 0)
+    ) {
+      return last;
+    }
+    const batch = {
+      seq: this.#nextSeq++,
+      groups: [],
+      publications: 0,
+      bytes: 0,
+      openedMs: this.#host.nowMs(),
+      wasSent: false,
+      wasGivenUp: false,
+    };
+    this.#batches.push(batch);
+    return batch;
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled || this.#isSending || this.#isWaiting) return;
+    this.#isScheduled = true;
+    this.#host.schedule(() => {
+      this.#isScheduled = false;
+      void this.#pump();
+    });
+  }
+
+  /** Sends batch after batch until there is none or one must be tried again later. */
+  async #pump(): Promise<void> {
+    if (this.#isSending) return;
+    this.#isSending = true;
+    let outcome: SendOutcome["type"] = "done";
+    while (this.#batches.length > 0 && !this.#isStopped) {
+      const batch = this.#batches[0] as OutboxBatch<S>;
+      const hadBeenSent = batch.wasSent;
+      batch.wasSent = true;
+      const result = await this.#host.send(batch);
+      if (result.type === "unsent") batch.wasSent = hadBeenSent;
+      outcome = result.type;
+      if (!this.#finish(batch, result)) break;
+    }
+    this.#isSending = false;
+    if (this.#batches.length > 0 && !this.#isStopped) this.#retryLater(outcome);
+  }
+
+  /** Settles a batch when its outcome is known; false when it must be tried again. */
+  #finish(batch: OutboxBatch<S>, outcome: SendOutcome): boolean {
+    switch (outcome.type) {
+      case "done":
+        for (const [index, group] of batch.groups.entries()) {
+          settle(group, outcome.results[index], batch.wasGivenUp);
+        }
+        break;
+      case "refused":
+        fail(batch, outcome.error);
+        break;
+      case "forgotten":
+        fail(batch, unknownOutcome());
+        break;
+      case "unknown":
+        if (this.#options.isRetried) return false;
+        fail(batch, unknownOutcome());
+        break;
+      case "unsent":
+        return false;
+    }
+    this.#batches.shift();
+    this.#publications -= batch.publications;
+    this.#bytes -= batch.bytes;
+    return true;
+  }
+
+  #retryLater(_outcome: SendOutcome["type"]): void {
+    this.expire();
+    if (this.#isWaiting || this.#batches.length === 0) return;
+    this.#isWaiting = true;
+    this.#host.after(this.#options.retryMs, () => {
+      this.#isWaiting = false;
+      void this.#pump();
+    });
+  }
+
+  /** Tells publishers who have waited long enough. What was never sent is taken back for good. */
+  expire(): void {
+    const dueMs = this.#host.nowMs() - this.#options.giveUpMs;
+    for (let i = 0; i < this.#batches.length; i++) {
+      const batch = this.#batches[i] as OutboxBatch<S>;
+      if (batch.openedMs > dueMs) return;
+      if (batch.wasSent) {
+        if (batch.wasGivenUp) continue;
+        this.#host.gaveUp(batch.publications);
+        fail(batch, unknownOutcome());
+        batch.wasGivenUp = true;
+        continue;
+      }
+      fail(batch, new BrokerError(Code.unavailable, "Redis cannot be reached; nothing was stored"));
+      this.#batches.splice(i--, 1);
+      this.#publications -= batch.publications;
+      this.#bytes -= batch.bytes;
+    }
+  }
+
+  /** Ends it; whoever still waits hears that the outcome is not known. */
+  stop(): void {
+    this.#isStopped = true;
+    for (const batch of this.#batches) fail(batch, unknownOutcome());
+    this.#batches.length = 0;
+    this.#publications = 0;
+    this.#bytes = 0;
+  }
+}
+
+function groupFor<S extends OutboxStream>(
+  batch: OutboxBatch<S>,
+  stream: S,
+  publicationId: string | null,
+): OutboxGroup<S> {
+  if (publicationId === null) {
+    // From the end: a channel's publications are mostly neighbours, and must stay in order.
+    for (let i = batch.groups.length - 1; i >= 0; i--) {
+      const group = batch.groups[i] as OutboxGroup<S>;
+      if (group.stream !== stream) continue;
+      if (group.publicationId === null) return group;
+      break;
+    }
+  }
+  const group = { stream, publicationId, run: new ByteBuffer(256), waiters: [] };
+  batch.groups.push(group);
+  return group;
+}
+
+function settle<S extends OutboxStream>(
+  group: OutboxGroup<S>,
+  result: GroupResult | undefined,
+  wasGivenUp: boolean,
+): void {
+  if (wasGivenUp || result === undefined) return;
+  for (const [index, { ack, requestId }] of group.waiters.entries()) {
+    if (result.ok) ack?.published(requestId, result.firstOffset + index, result.epoch);
+    else ack?.publishFailed(requestId, result.error);
+  }
+}
+
+function fail<S extends OutboxStream>(batch: OutboxBatch<S>, error: BrokerError): void {
+  if (batch.wasGivenUp) return;
+  for (const { waiters } of batch.groups) {
+    for (const { ack, requestId } of waiters) ack?.publishFailed(requestId, error);
+  }
+}
+
+function unknownOutcome(): BrokerError {
+  return new BrokerError(Code.publishUnknown);
+}

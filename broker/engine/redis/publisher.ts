@@ -1,0 +1,130 @@
+import { Code } from "../../../protocol/codes.ts";
+import { BrokerError } from "../../api.ts";
+import type { Clock, Logger } from "../../ports.ts";
+import { randomEpoch } from "../epoch.ts";
+import { failureOf } from "./connection.ts";
+import { writePlainMessage } from "./envelope.ts";
+import type { Keys } from "./keys.ts";
+import type { GroupResult, OutboxBatch, SendOutcome } from "./outbox.ts";
+import type { RedisStream } from "./redis-stream.ts";
+import { publishScript } from "./scripts.ts";
+import type { Shard } from "./shard.ts";
+
+/**
+ * How long Redis remembers a node's last batch of a partition. A batch is sent again for less time than
+ * that, so one that was executed is never executed twice.
+ */
+const RING_TTL_MS = 3_600_000;
+
+export interface PublisherContext {
+  readonly shard: Shard;
+  readonly keys: Keys;
+  readonly partition: number;
+  /** Name of this run of this node. */
+  readonly producer: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly idempotencyWindowMs: number;
+  readonly metaTtlMs: number;
+}
+
+/** Hands a batch of recoverable channels to the publish script. */
+export async function sendOrdered(
+  context: PublisherContext,
+  batch: OutboxBatch<RedisStream>,
+): Promise<SendOutcome> {
+  const { shard, keys, partition } = context;
+  if (!shard.canPublish) return { type: "unsent" };
+  const names = [keys.ring(partition, context.producer)];
+  const args: (string | Buffer)[] = [
+    String(batch.seq),
+    keys.pubsub(partition),
+    "PUBLISH",
+    randomEpoch(),
+    String(Math.trunc(context.clock.wallMs())),
+    String(batch.groups.length),
+    String(RING_TTL_MS),
+  ];
+  for (const { stream, publicationId, run, waiters } of batch.groups) {
+    const { hash, options } = stream;
+    const meta = keys.meta(partition, hash);
+    names.push(
+      keys.history(partition, hash),
+      meta,
+      publicationId === null ? meta : keys.publicationId(partition, hash, publicationId),
+    );
+    args.push(
+      stream.name,
+      String(waiters.length),
+      Buffer.from(run.bytes.buffer, run.bytes.byteOffset, run.length),
+      String(options.historySize),
+      String(options.historyTtlMs),
+      String(Math.max(context.metaTtlMs, options.historyTtlMs)),
+      publicationId === null ? "0" : String(context.idempotencyWindowMs),
+    );
+  }
+  try {
+    return readReply(context, await shard.runPublish(publishScript, names, args));
+  } catch (error) {
+    return failed(context, error);
+  }
+}
+
+function readReply(context: PublisherContext, reply: unknown): SendOutcome {
+  const [state, results] = reply as [number, Buffer[]];
+  if (state === 2) return { type: "forgotten" };
+  return {
+    type: "done",
+    results: results.map((item) => groupResult(context, item.toString("latin1"))),
+  };
+}
+
+function groupResult(context: PublisherContext, text: string): GroupResult {
+  if (text.startsWith("!")) {
+    context.logger.log("error", "redis_foreign_value", { error: text.slice(1) });
+    return { ok: false, error: new BrokerError(Code.internal, text.slice(1)) };
+  }
+  const [offset = "", epoch = ""] = text.split(":");
+  return { ok: true, firstOffset: Number(offset), epoch };
+}
+
+function failed(context: PublisherContext, error: unknown): SendOutcome {
+  const failure = failureOf(error);
+  if (failure !== "refused") return { type: failure };
+  const message = error instanceof Error ? error.message : String(error);
+  context.logger.log("error", "redis_refused", { shard: context.shard.index, error: message });
+  const isPassing = /^(OOM|NOREPLICAS|MISCONF)\b/.test(message);
+  return {
+    type: "refused",
+    error: new BrokerError(isPassing ? Code.unavailable : Code.internal, Code.unavailable.text, {
+      cause: error,
+    }),
+  };
+}
+
+/** Publishes a batch of channels without history: at most once, one PUBLISH for all. */
+export async function sendPlain(
+  context: PublisherContext,
+  batch: OutboxBatch<RedisStream>,
+): Promise<SendOutcome> {
+  const { shard, keys, partition } = context;
+  if (!shard.canPublish) return { type: "unsent" };
+  const message = writePlainMessage(
+    batch.groups.map(({ stream, run, waiters }) => ({
+      channel: stream.name,
+      count: waiters.length,
+      run: run.view(),
+    })),
+    context.clock.wallMs(),
+  );
+  try {
+    await shard.publishPlain(keys.pubsub(partition), message);
+  } catch (error) {
+    return failed(context, error);
+  }
+  // There is no offset that all nodes share.
+  return {
+    type: "done",
+    results: batch.groups.map(() => ({ ok: true, firstOffset: 0, epoch: "" })),
+  };
+}

@@ -1,0 +1,331 @@
+import { Code } from "../../../protocol/codes.ts";
+import type { HistoryResult } from "../../../protocol/messages/history.ts";
+import type { PresenceMember } from "../../../protocol/messages/presence.ts";
+import { BrokerError } from "../../api.ts";
+import { readHistory } from "../../history.ts";
+import type { NamespaceOptions } from "../../namespace.ts";
+import type { Clock, Logger } from "../../ports.ts";
+import type { Engine, HistoryQuery, PublishAck } from "../engine.ts";
+import { randomId } from "../epoch.ts";
+import type { Stream } from "../stream.ts";
+import { Auditor } from "./auditor.ts";
+import type { ShardAddress } from "./connection.ts";
+import { readMessage } from "./envelope.ts";
+import type { Group } from "./envelope.ts";
+import { Keys } from "./keys.ts";
+import { Outbox } from "./outbox.ts";
+import type { OutboxHost } from "./outbox.ts";
+import { shardOf } from "./partition-map.ts";
+import { sendOrdered, sendPlain } from "./publisher.ts";
+import { RedisStream } from "./redis-stream.ts";
+import { Shard } from "./shard.ts";
+import { StreamReader } from "./stream-reader.ts";
+
+export interface RedisEngineOptions {
+  readonly shards: readonly ShardAddress[];
+  readonly prefix: string;
+  readonly partitions: number;
+  readonly node: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly idempotencyWindowMs: number;
+  readonly channelIdleMs: number;
+  /** Bounds of each partition's outbox. */
+  readonly maxOutboxPublications: number;
+  readonly maxOutboxBytes: number;
+  /** How long a publisher waits before it is told that the outcome is not known, ms. */
+  readonly giveUpMs: number;
+}
+
+/** What the engine counts for the metrics and the tests. */
+export interface RedisEngineStats {
+  batches: number;
+  duplicatesDropped: number;
+  gapsHealed: number;
+  resets: number;
+  gaveUp: number;
+}
+
+interface Partition {
+  readonly index: number;
+  readonly shard: Shard;
+  readonly ordered: Outbox<RedisStream>;
+  readonly plain: Outbox<RedisStream>;
+  /** Attached streams, and pattern interest, that need the partition's messages. */
+  interest: number;
+}
+
+/** Streams shared by all nodes through Redis. */
+export class RedisEngine implements Engine {
+  readonly name = "redis";
+  readonly stats: RedisEngineStats = {
+    batches: 0,
+    duplicatesDropped: 0,
+    gapsHealed: 0,
+    resets: 0,
+    gaveUp: 0,
+  };
+  readonly #options: RedisEngineOptions;
+  readonly #keys: Keys;
+  readonly #shards: Shard[] = [];
+  readonly #partitions: Partition[] = [];
+  readonly #byPubsub = new Map<string, Partition>();
+  readonly #streams = new Map<string, RedisStream>();
+  readonly #reader: StreamReader;
+  readonly #auditor: Auditor;
+  /** A node that comes back is another: what it had under way is not its any more. */
+  readonly #incarnation: string;
+  #wantsAll = 0;
+  #nextId = 1;
+  #onUnknown: (channel: string) => void = () => {};
+
+  constructor(options: RedisEngineOptions) {
+    this.#options = options;
+    this.#keys = new Keys(options.prefix, options.partitions);
+    this.#incarnation = `${options.node}.${randomId(8)}`;
+    this.#reader = new StreamReader({
+      keys: this.#keys,
+      shardOf: (stream) => this.#partitionOf(stream).shard,
+      clock: options.clock,
+      logger: options.logger,
+      stats: this.stats,
+    });
+    this.#auditor = new Auditor({
+      keys: this.#keys,
+      streams: () => this.#streams.values(),
+      shardOf: (stream) => this.#partitionOf(stream).shard,
+      heal: (stream) => this.#reader.heal(stream),
+    });
+  }
+
+  /** Connects in the background: Redis need not be there yet. */
+  start(): Promise<void> {
+    const { shards, clock, logger } = this.#options;
+    for (const [index, address] of shards.entries()) {
+      const canary = this.#keys.canary(this.#incarnation, index);
+      this.#shards.push(
+        new Shard(index, address, canary, {
+          clock,
+          logger,
+          message: (_shard, channel, message) => this.#received(channel, message),
+          resubscribed: (shard) => this.#auditor.auditShard(shard),
+          lostSubscriptions: (shard) =>
+            logger.log("warn", "redis_subscriptions_lost", { shard: shard.index }),
+        }),
+      );
+    }
+    for (let index = 0; index < this.#keys.partitionCount; index++) this.#addPartition(index);
+    this.#auditor.start();
+    return Promise.resolve();
+  }
+
+  #addPartition(index: number): void {
+    const { maxOutboxPublications, maxOutboxBytes, giveUpMs, node } = this.#options;
+    const shard = this.#shards[shardOf(index, this.#shards.length)] as Shard;
+    const context = {
+      shard,
+      keys: this.#keys,
+      partition: index,
+      producer: `${this.#incarnation}.${node}`,
+      clock: this.#options.clock,
+      logger: this.#options.logger,
+      idempotencyWindowMs: this.#options.idempotencyWindowMs,
+      metaTtlMs: this.#options.channelIdleMs,
+    };
+    const host = (send: OutboxHost<RedisStream>["send"]): OutboxHost<RedisStream> => ({
+      nowMs: () => this.#options.clock.nowMs(),
+      schedule: (work) => setImmediate(work),
+      after: (ms, work) => setTimeout(work, ms),
+      gaveUp: (publications) => {
+        this.stats.gaveUp += publications;
+      },
+      send: (batch) => {
+        this.stats.batches++;
+        return send(batch);
+      },
+    });
+    const bounds = {
+      maxPublications: maxOutboxPublications,
+      maxBytes: maxOutboxBytes,
+      giveUpMs,
+      retryMs: 50,
+    };
+    const partition = {
+      index,
+      shard,
+      interest: 0,
+      ordered: new Outbox(
+        host((batch) => sendOrdered(context, batch)),
+        { ...bounds, isRetried: true },
+      ),
+      plain: new Outbox(
+        host((batch) => sendPlain(context, batch)),
+        { ...bounds, isRetried: false },
+      ),
+    };
+    this.#partitions.push(partition);
+    this.#byPubsub.set(this.#keys.pubsub(index), partition);
+  }
+
+  async stop(): Promise<void> {
+    this.#auditor.stop();
+    for (const { ordered, plain } of this.#partitions) {
+      ordered.stop();
+      plain.stop();
+    }
+    for (const shard of this.#shards) shard.stop();
+  }
+
+  isReady(): boolean {
+    return this.#shards.every((shard) => shard.canPublish && shard.isSubscribed);
+  }
+
+  #partitionOf(stream: RedisStream): Partition {
+    return this.#partitions[stream.partition] as Partition;
+  }
+
+  open(name: string, options: NamespaceOptions): RedisStream {
+    let stream = this.#streams.get(name);
+    if (stream === undefined) {
+      const partition = this.#keys.partition(name);
+      const nowMs = this.#options.clock.nowMs();
+      stream = new RedisStream(name, this.#nextId++, partition, options, nowMs);
+      this.#streams.set(name, stream);
+    }
+    return stream;
+  }
+
+  close(stream: Stream): void {
+    this.#streams.delete(stream.name);
+  }
+
+  isIdle(stream: Stream, nowMs: number): boolean {
+    const own = stream as RedisStream;
+    // Redis keeps the position: this node may forget the stream as soon as nobody uses it.
+    return own.phase === "detached" && nowMs - own.lastUsedMs > 10_000;
+  }
+
+  onUnknownChannel(open: (channel: string) => void): void {
+    this.#onUnknown = open;
+  }
+
+  attach(stream: Stream): Promise<void> | undefined {
+    const own = stream as RedisStream;
+    const partition = this.#partitionOf(own);
+    partition.interest++;
+    own.phase = "reading";
+    return this.#attach(own, partition);
+  }
+
+  async #attach(stream: RedisStream, partition: Partition): Promise<void> {
+    try {
+      await partition.shard.subscribe(this.#keys.pubsub(partition.index));
+      await this.#reader.begin(stream);
+    } catch (error) {
+      this.detach(stream);
+      if (error instanceof BrokerError) throw error;
+      throw new BrokerError(Code.unavailable, Code.unavailable.text, { cause: error });
+    }
+  }
+
+  detach(stream: Stream): void {
+    const own = stream as RedisStream;
+    if (own.phase === "detached") return;
+    own.phase = "detached";
+    own.lastUsedMs = this.#options.clock.nowMs();
+    own.release();
+    own.log = own.logFrom(own.isRecoverable ? 0 : own.log.offset);
+    this.#loseInterest(this.#partitionOf(own));
+  }
+
+  #loseInterest(partition: Partition): void {
+    partition.interest--;
+    if (partition.interest === 0) partition.shard.unsubscribe(this.#keys.pubsub(partition.index));
+  }
+
+  attachAll(): Promise<void> | undefined {
+    this.#wantsAll++;
+    const pending: Promise<void>[] = [];
+    for (const partition of this.#partitions) {
+      partition.interest++;
+      const waiting = partition.shard.subscribe(this.#keys.pubsub(partition.index));
+      if (waiting !== undefined) pending.push(waiting);
+    }
+    return pending.length === 0 ? undefined : Promise.all(pending).then(() => undefined);
+  }
+
+  detachAll(): void {
+    this.#wantsAll--;
+    for (const partition of this.#partitions) this.#loseInterest(partition);
+  }
+
+  publish(
+    stream: Stream,
+    source: Uint8Array,
+    start: number,
+    end: number,
+    meta: Uint8Array | null,
+    publicationId: string | null,
+    ack: PublishAck | null,
+    requestId: number,
+  ): number {
+    const own = stream as RedisStream;
+    own.lastUsedMs = this.#options.clock.nowMs();
+    const { ordered, plain } = this.#partitionOf(own);
+    const outbox = own.isRecoverable ? ordered : plain;
+    const refusal = outbox.add(own, source, start, end, meta, publicationId, ack, requestId);
+    if (refusal !== null) ack?.publishFailed(requestId, refusal);
+    return 0;
+  }
+
+  #received(channel: string, message: Buffer): void {
+    if (!this.#byPubsub.has(channel)) return;
+    try {
+      readMessage(message, (group) => this.#receivedGroup(group));
+    } catch (error) {
+      // Somebody else writes to our pub/sub channel: say so, and let the audit find what may be missing.
+      this.#options.logger.log("error", "redis_message_unreadable", {
+        channel,
+        error: String(error),
+      });
+    }
+  }
+
+  #receivedGroup(group: Group): void {
+    let stream = this.#streams.get(group.channel);
+    if (stream === undefined || stream.phase === "detached") {
+      if (this.#wantsAll === 0) return;
+      this.#onUnknown(group.channel);
+      stream = this.#streams.get(group.channel);
+      if (stream === undefined || stream.phase === "detached") return;
+    }
+    if (stream.phase === "reading") stream.hold(group);
+    else this.#reader.apply(stream, group);
+  }
+
+  history(stream: Stream, query: HistoryQuery): HistoryResult | Promise<HistoryResult> {
+    const own = stream as RedisStream;
+    if (own.phase === "live") return readHistory(own, query, this.#options.clock.nowMs());
+    return this.#reader.readDetached(own, query);
+  }
+
+  enterPresence(stream: Stream, member: PresenceMember): void {
+    stream.listener?.presenceChanged("join", member);
+  }
+
+  leavePresence(stream: Stream, member: PresenceMember): void {
+    stream.listener?.presenceChanged("leave", member);
+  }
+
+  presence(_stream: Stream): readonly PresenceMember[] {
+    return [];
+  }
+
+  sweep(nowMs: number): void {
+    for (const stream of this.#streams.values()) stream.log.trim(nowMs);
+    for (const { ordered, plain } of this.#partitions) {
+      ordered.expire();
+      plain.expire();
+    }
+  }
+}

@@ -1,0 +1,86 @@
+import type { NamespaceOptions } from "../../namespace.ts";
+import { randomEpoch } from "../epoch.ts";
+import { PublicationLog } from "../publication-log.ts";
+import type { Stream } from "../stream.ts";
+import type { Group } from "./envelope.ts";
+import { nameHash } from "./keys.ts";
+
+/** Publications that may wait for a gap to be healed, per channel. */
+const MAX_HELD_GROUPS = 1024;
+const MAX_HELD_BYTES = 1024 * 1024;
+
+/**
+ * - detached: nothing is delivered here
+ * - reading: history is being read (at the beginning, or to close a gap); what arrives is held
+ * - live: what arrives is appended
+ */
+export type StreamPhase = "detached" | "reading" | "live";
+
+/** One channel on this node, over Redis. */
+export class RedisStream implements Stream {
+  readonly name: string;
+  readonly id: number;
+  readonly options: NamespaceOptions;
+  readonly partition: number;
+  readonly hash: string;
+  epoch: string;
+  log: PublicationLog;
+  listener: Stream["listener"] = null;
+  parent: Stream["parent"] = null;
+  phase: StreamPhase = "detached";
+  held: Group[] = [];
+  /** More was held than may be: what is held was let go of, and history is read again. */
+  hasOverflowed = false;
+  #heldBytes = 0;
+  lastUsedMs: number;
+
+  constructor(
+    name: string,
+    id: number,
+    partition: number,
+    options: NamespaceOptions,
+    nowMs: number,
+  ) {
+    this.name = name;
+    this.id = id;
+    this.partition = partition;
+    this.options = options;
+    this.hash = nameHash(name);
+    this.lastUsedMs = nowMs;
+    // A channel without history has no order beyond this node's: its epoch says so.
+    this.epoch = this.isRecoverable ? "" : randomEpoch();
+    this.log = this.logFrom(0);
+  }
+
+  get isRecoverable(): boolean {
+    return this.options.historySize > 0;
+  }
+
+  /** An empty log whose next publication has the offset after this one. */
+  logFrom(offset: number): PublicationLog {
+    const { historySize, historyTtlMs } = this.options;
+    return new PublicationLog(this.id, offset, historySize, historyTtlMs);
+  }
+
+  /** Keeps a group for when the reading is done. The bytes are the receiver's own. */
+  hold(group: Group): void {
+    if (
+      this.held.length >= MAX_HELD_GROUPS ||
+      this.#heldBytes + group.run.length > MAX_HELD_BYTES
+    ) {
+      this.release();
+      this.hasOverflowed = true;
+      return;
+    }
+    this.held.push(group);
+    this.#heldBytes += group.run.length;
+  }
+
+  /** Gives back what was held. */
+  release(): Group[] {
+    const { held } = this;
+    this.held = [];
+    this.#heldBytes = 0;
+    return held;
+  }
+}

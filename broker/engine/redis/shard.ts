@@ -1,0 +1,222 @@
+import type { Redis } from "ioredis";
+
+import type { Clock, Logger } from "../../ports.ts";
+import { describeAddress, isNoScript, isReadOnly, openConnection } from "./connection.ts";
+import type { ShardAddress } from "./connection.ts";
+import type { Script } from "./scripts.ts";
+
+/** A subscriber connection whose canary has not come back for this long is dead. */
+const CANARY_INTERVAL_MS = 1000;
+const CANARY_TIMEOUT_MS = 3000;
+
+export interface ShardHost {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** A message on a channel this node subscribed to. */
+  message(shard: Shard, channel: string, message: Buffer): void;
+  /** All wanted subscriptions are confirmed, after a time in which messages may have been missed. */
+  resubscribed(shard: Shard): void;
+  /** The subscriptions are not confirmed any more. */
+  lostSubscriptions(shard: Shard): void;
+}
+
+/**
+ * One Redis server with the three connections we own: `publish` for batches, `subscribe` for what other
+ * nodes (and this one) published, `bulk` for reads. A slow read never delays a batch, and a subscriber
+ * connection is judged by its canary: a message that this node sends itself every second.
+ */
+export class Shard {
+  readonly index: number;
+  readonly description: string;
+  readonly #host: ShardHost;
+  readonly #canaryChannel: string;
+  readonly #publish: Redis;
+  readonly #subscribe: Redis;
+  readonly #bulk: Redis;
+  readonly #wanted = new Set<string>();
+  readonly #confirmed = new Set<string>();
+  readonly #waiting = new Map<string, PromiseWithResolvers<void>>();
+  #canaryTimer: ReturnType<typeof setInterval> | null = null;
+  #lastCanaryMs = 0;
+  #isStopped = false;
+  #wasReported = false;
+
+  constructor(index: number, address: ShardAddress, canaryChannel: string, host: ShardHost) {
+    this.index = index;
+    this.description = describeAddress(address);
+    this.#host = host;
+    this.#canaryChannel = canaryChannel;
+    const report = (error: Error): void => this.#report(error);
+    this.#publish = openConnection(address, "publish", report);
+    this.#subscribe = openConnection(address, "subscribe", report);
+    this.#bulk = openConnection(address, "bulk", report);
+    this.#subscribe.on("ready", () => void this.#resubscribe());
+    this.#subscribe.on("close", () => this.#lost());
+    this.#subscribe.on("messageBuffer", (channel: Buffer, message: Buffer) =>
+      this.#received(channel.toString("latin1"), message),
+    );
+    this.#canaryTimer = setInterval(() => this.#canary(), CANARY_INTERVAL_MS);
+  }
+
+  /** Whether batches can be handed over. */
+  get canPublish(): boolean {
+    return this.#publish.status === "ready";
+  }
+
+  /** Whether everything that is published reaches this node, as far as it knows. */
+  get isSubscribed(): boolean {
+    return this.#confirmed.size === this.#wanted.size + 1;
+  }
+
+  /** One line for the operator per outage, however often the connections fail meanwhile. */
+  #report(error: Error): void {
+    if (this.#wasReported || this.#isStopped) return;
+    this.#wasReported = true;
+    this.#host.logger.log("warn", "redis_unreachable", {
+      shard: this.index,
+      address: this.description,
+      error: error.message,
+    });
+  }
+
+  /** Runs a script on the connection for batches. */
+  runPublish(
+    script: Script,
+    keys: readonly string[],
+    args: readonly (string | Buffer)[],
+  ): Promise<unknown> {
+    return this.#run(this.#publish, script, keys, args);
+  }
+
+  /** Runs a script on the connection for reads. */
+  runBulk(
+    script: Script,
+    keys: readonly string[],
+    args: readonly (string | Buffer)[],
+  ): Promise<unknown> {
+    return this.#run(this.#bulk, script, keys, args);
+  }
+
+  /** Runs a command on the connection for reads; strings come as Buffers. */
+  call(command: string, ...args: (string | Buffer)[]): Promise<unknown> {
+    return this.#guard(this.#bulk, this.#bulk.callBuffer(command, ...args));
+  }
+
+  /** Several commands in one write. */
+  pipeline(commands: readonly (readonly string[])[]): Promise<[Error | null, unknown][] | null> {
+    return this.#guard(
+      this.#bulk,
+      this.#bulk.pipeline(commands.map((command) => [...command])).exec(),
+    );
+  }
+
+  publishPlain(channel: string, message: Buffer): Promise<unknown> {
+    return this.#guard(this.#publish, this.#publish.publish(channel, message));
+  }
+
+  async #run(
+    redis: Redis,
+    { sha, source }: Script,
+    keys: readonly string[],
+    args: readonly (string | Buffer)[],
+  ): Promise<unknown> {
+    const rest = [String(keys.length), ...keys, ...args];
+    try {
+      return await this.#guard(redis, redis.callBuffer("EVALSHA", sha, ...rest));
+    } catch (error) {
+      // Nothing was executed: the server has been restarted, promoted or told to forget its scripts.
+      if (!isNoScript(error)) throw error;
+      return await this.#guard(redis, redis.callBuffer("EVAL", source, ...rest));
+    }
+  }
+
+  /** A connection that leaves a command unanswered, or leads to a replica, is not kept. */
+  async #guard<Result>(redis: Redis, pending: Promise<Result>): Promise<Result> {
+    try {
+      return await pending;
+    } catch (error) {
+      const isTimeout = error instanceof Error && error.message === "Command timed out";
+      if ((isTimeout || isReadOnly(error)) && !this.#isStopped) redis.disconnect(true);
+      throw error;
+    }
+  }
+
+  /** Undefined when the subscription stands; else a promise for when it does. */
+  subscribe(channel: string): Promise<void> | undefined {
+    this.#wanted.add(channel);
+    if (this.#confirmed.has(channel)) return undefined;
+    let waiting = this.#waiting.get(channel);
+    if (waiting === undefined) {
+      waiting = Promise.withResolvers<void>();
+      this.#waiting.set(channel, waiting);
+      if (this.#subscribe.status === "ready") void this.#confirm([channel]);
+    }
+    return waiting.promise;
+  }
+
+  unsubscribe(channel: string): void {
+    this.#wanted.delete(channel);
+    this.#waiting.delete(channel);
+    if (!this.#confirmed.delete(channel) || this.#subscribe.status !== "ready") return;
+    this.#subscribe.unsubscribe(channel).catch((error: Error) => this.#report(error));
+  }
+
+  async #confirm(channels: readonly string[]): Promise<boolean> {
+    if (channels.length === 0) return true;
+    try {
+      await this.#subscribe.subscribe(...channels);
+    } catch (error) {
+      this.#report(error as Error);
+      if (!this.#isStopped) this.#subscribe.disconnect(true);
+      return false;
+    }
+    for (const channel of channels) {
+      if (channel !== this.#canaryChannel && !this.#wanted.has(channel)) continue;
+      this.#confirmed.add(channel);
+      this.#waiting.get(channel)?.resolve();
+      this.#waiting.delete(channel);
+    }
+    return true;
+  }
+
+  async #resubscribe(): Promise<void> {
+    this.#lastCanaryMs = this.#host.clock.nowMs();
+    if (!(await this.#confirm([this.#canaryChannel, ...this.#wanted]))) return;
+    if (this.#wasReported) {
+      this.#host.logger.log("info", "redis_reachable", {
+        shard: this.index,
+        address: this.description,
+      });
+    }
+    this.#wasReported = false;
+    this.#host.resubscribed(this);
+  }
+
+  #lost(): void {
+    const hadAny = this.#confirmed.size > 0;
+    this.#confirmed.clear();
+    if (hadAny && !this.#isStopped) this.#host.lostSubscriptions(this);
+  }
+
+  #received(channel: string, message: Buffer): void {
+    if (channel === this.#canaryChannel) this.#lastCanaryMs = this.#host.clock.nowMs();
+    else this.#host.message(this, channel, message);
+  }
+
+  #canary(): void {
+    if (this.#subscribe.status !== "ready" || !this.#confirmed.has(this.#canaryChannel)) return;
+    const silentMs = this.#host.clock.nowMs() - this.#lastCanaryMs;
+    if (silentMs > CANARY_TIMEOUT_MS) {
+      this.#host.logger.log("warn", "redis_subscriber_dead", { shard: this.index, silentMs });
+      this.#subscribe.disconnect(true);
+      return;
+    }
+    this.call("PUBLISH", this.#canaryChannel, "1").catch((error: Error) => this.#report(error));
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    if (this.#canaryTimer !== null) clearInterval(this.#canaryTimer);
+    for (const redis of [this.#publish, this.#subscribe, this.#bulk]) redis.disconnect();
+  }
+}

@@ -1,0 +1,95 @@
+import { Code } from "../../protocol/codes.ts";
+import type { BrokerApi } from "../api.ts";
+import { ApiKeys } from "../auth/api-keys.ts";
+import type { BrokerConfig } from "../config/config.ts";
+import type { Authenticator, Logger } from "../ports.ts";
+import { authorize } from "./access.ts";
+import type { AccessParts } from "./access.ts";
+import { errorBody, errorResponse, HttpError, internalErrorBody } from "./http-error.ts";
+import { ROUTES } from "./openapi.ts";
+import { readJson } from "./read-json.ts";
+import type { BodyLimits } from "./read-json.ts";
+import { parseQuery } from "./route.ts";
+import type { Result, Route, RouteContext } from "./route.ts";
+
+export interface HttpHandlerParts {
+  readonly api: BrokerApi;
+  readonly config: BrokerConfig;
+  readonly authenticator: Authenticator;
+  readonly logger: Logger;
+  /** What /metrics answers. */
+  readonly metricsText: () => string;
+  /** For a whole body, ms. */
+  readonly bodyTimeoutMs?: number;
+}
+
+export interface RequestInfo {
+  /** Of the peer. */
+  readonly address: string;
+}
+
+const BODY_TIMEOUT_MS = 30_000;
+
+/** On every answer: none may be kept by a cache or taken for another type. */
+const COMMON_HEADERS = {
+  "Cache-Control": "no-store",
+  "X-Content-Type-Options": "nosniff",
+} as const;
+
+const ROUTES_BY_PATH = Map.groupBy(ROUTES, ({ path }) => path);
+
+/** Answers requests of the server API; never rejects. */
+export function createHttpHandler(
+  parts: HttpHandlerParts,
+): (request: Request, info: RequestInfo) => Promise<Response> {
+  const { api, config, authenticator, logger, metricsText } = parts;
+  const access: AccessParts = { config, authenticator, apiKeys: new ApiKeys(config.apiKeys) };
+  const context: RouteContext = { api, metricsText };
+  const limits: BodyLimits = {
+    maxBytes: config.httpMaxBodyBytes,
+    timeoutMs: parts.bodyTimeoutMs ?? BODY_TIMEOUT_MS,
+  };
+  return async (request, { address }) => {
+    // A strange Host header can make the whole URL unreadable.
+    const url = URL.parse(request.url);
+    try {
+      if (url === null) throw new HttpError(Code.badFrame, "the request has no valid URL");
+      const route = findRoute(url.pathname, request.method);
+      const caller = await authorize(access, route.access, request, address);
+      const query = parseQuery(route.query, url.searchParams);
+      const body = route.body?.parse(await readJson(request, limits), "the body") ?? null;
+      const { headers } = request;
+      const result = await route.handle({ context, caller, query, body, headers });
+      return finish(answer(route, result));
+    } catch (error) {
+      const expected = errorBody(error);
+      if (expected === null)
+        logger.log("error", "http_failed", { method: request.method, path: url?.pathname, error });
+      const headers = error instanceof HttpError ? error.headers : {};
+      return finish(errorResponse(expected ?? internalErrorBody(), headers));
+    }
+  };
+}
+
+function findRoute(path: string, method: string): Route {
+  const routes = ROUTES_BY_PATH.get(path);
+  if (routes === undefined) throw new HttpError(Code.notFound, "there is no such path");
+  const route = routes.find((one) => one.method === (method === "HEAD" ? "GET" : method));
+  if (route !== undefined) return route;
+  const allowed = routes.flatMap((one) => (one.method === "GET" ? ["GET", "HEAD"] : [one.method]));
+  throw new HttpError(Code.unknownOp, `this path answers ${allowed.join(", ")}`, {
+    status: 405,
+    headers: { Allow: allowed.join(", ") },
+  });
+}
+
+function answer({ resultType }: Route, { status = 200, content }: Result): Response {
+  if (resultType === undefined) return Response.json(content, { status });
+  return new Response(String(content), { status, headers: { "Content-Type": resultType } });
+}
+
+/** Adds what every answer has. Of the answer to a HEAD, Bun sends the headers only. */
+function finish(response: Response): Response {
+  for (const [name, value] of Object.entries(COMMON_HEADERS)) response.headers.set(name, value);
+  return response;
+}

@@ -1,0 +1,55 @@
+import { route } from "../route.ts";
+
+const HEALTH = {
+  type: "object",
+  properties: {
+    isReady: { type: "boolean" },
+    status: { enum: ["ok", "starting", "draining", "degraded"] },
+    node: { type: "string" },
+    engine: { type: "string" },
+    uptimeMs: { type: "integer" },
+    connections: { type: "integer" },
+  },
+  required: ["isReady", "status", "node", "engine", "uptimeMs", "connections"],
+} as const;
+
+export const healthRoute = route({
+  method: "GET",
+  path: "/health",
+  operationId: "health",
+  summary: "Whether this node should get traffic.",
+  access: "public",
+  result: HEALTH,
+  otherStatuses: { 503: "Not now: the same report says why." },
+  codes: [],
+  handle: ({ context }) => {
+    const report = context.api.health();
+    return { status: report.isReady ? 200 : 503, content: report };
+  },
+});
+
+export const livezRoute = route({
+  method: "GET",
+  path: "/livez",
+  operationId: "livez",
+  summary: "Whether the process answers at all; restart it when it does not.",
+  access: "public",
+  result: { type: "object", properties: { status: { const: "alive" } }, required: ["status"] },
+  codes: [],
+  handle: () => ({ content: { status: "alive" } }),
+});
+
+/** Prometheus text exposition format. */
+const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
+
+export const metricsRoute = route({
+  method: "GET",
+  path: "/metrics",
+  operationId: "metrics",
+  summary: "Metrics in the text format of Prometheus; docs/metrics.md lists them.",
+  access: "metrics",
+  result: { type: "string" },
+  resultType: METRICS_TYPE,
+  codes: [],
+  handle: ({ context }) => ({ content: context.metricsText() }),
+});
