@@ -34,7 +34,8 @@ export class TokenAuthenticator implements Authenticator {
     this.#rules = rules;
     this.#keys = keys;
     this.#clock = clock;
-    this.#revocations = new Revocations(clock, (rules.maxAgeS + rules.clockToleranceS) * 1000);
+    // The tolerance counts twice: towards how long a token may live, and in when it is over.
+    this.#revocations = new Revocations(clock, (rules.maxAgeS + 2 * rules.clockToleranceS) * 1000);
   }
 
   async authenticate(token: string | null): Promise<Identity> {

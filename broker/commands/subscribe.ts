@@ -78,14 +78,23 @@ function subscribeToPattern(
 
 function beginPattern(context: BrokerContext, session: Session, command: SubscribeCommand): void {
   const { channel: pattern, flags } = command;
+  const { hub, stats, engine } = context;
+  // Publications from before this moment are not for the new subscription. They may be what makes this
+  // very session too slow, so that it is closed.
+  hub.flushAll();
+  if (session.state === "closed") {
+    stats.subscriptionsOpen--;
+    engine.detachAll();
+    return;
+  }
+  session.subscriptions.set(pattern, { type: "pattern", pattern, flags });
   session.reply(
     encodeOk(
       command.id,
       subscribedResult({ channelId: 0, epoch: "", offset: 0, recovered: false, count: 0 }),
     ),
   );
-  context.hub.addPattern(pattern, session, flags);
-  session.subscriptions.set(pattern, { type: "pattern", pattern, flags });
+  hub.addPattern(pattern, session, flags);
 }
 
 function checkChannel(
@@ -128,6 +137,7 @@ async function whenAttached(
     throw error;
   }
   if (pending.isCancelled) throw new BrokerError(Code.notSubscribed, "unsubscribed meanwhile");
+  session.subscriptions.delete(command.channel);
   beginNow();
 }
 
@@ -142,6 +152,12 @@ function begin(
   const { stream } = channel;
   // Earlier subscribers get what is pending; the new one gets it from the log, or not at all.
   hub.flush(channel);
+  // That may have been what makes this very session too slow, so that it is closed.
+  if (session.state === "closed") {
+    stats.subscriptionsOpen--;
+    detachIfUnused(context, channel);
+    return;
+  }
   const { log, epoch } = stream;
   const plan = planRecovery(command.recover, {
     epoch,
@@ -153,6 +169,9 @@ function begin(
     if (plan.recovered) stats.recoveriesComplete++;
     else stats.recoveriesIncomplete++;
   }
+  // Before anything is sent: should that close the session as too slow, this ends with the rest of it.
+  const subscriber = channel.add(session, command.flags);
+  session.subscriptions.set(command.channel, { type: "channel", channel, subscriber });
   session.reply(
     encodeOk(
       command.id,
@@ -170,9 +189,7 @@ function begin(
     session.outbound.replay(session.format === "json" ? encodeFrames(slice.bytes) : slice.bytes);
     stats.deliveries += slice.count;
   }
-  const subscriber = channel.add(session, command.flags);
-  session.subscriptions.set(command.channel, { type: "channel", channel, subscriber });
-  if ((command.flags & SubscribeFlag.presence) !== 0) {
+  if ((command.flags & SubscribeFlag.presence) !== 0 && session.subscriptions.has(command.channel)) {
     const user = session.identity?.user ?? null;
     context.engine.enterPresence(stream, { connection: session.id, user });
   }

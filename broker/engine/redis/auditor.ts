@@ -12,7 +12,8 @@ const AUDIT_BATCH = 500;
 export interface AuditorOptions {
   readonly keys: Keys;
   readonly streams: () => Iterable<RedisStream>;
-  readonly shardOf: (stream: RedisStream) => Shard;
+  /** Null while nobody has the stream's partition: it is audited when somebody does. */
+  readonly shardOf: (stream: RedisStream) => Shard | null;
   readonly heal: (stream: RedisStream) => Promise<void>;
 }
 
@@ -33,9 +34,7 @@ export class Auditor {
     const steps = AUDIT_ROUND_MS / AUDIT_STEP_MS;
     this.#timer = setInterval(() => {
       this.#step = (this.#step + 1) % steps;
-      const due = this.#live((stream) => stream.id % steps === this.#step);
-      for (const [shard, streams] of byShard(due, this.#options.shardOf))
-        this.#compare(shard, streams);
+      this.audit((stream) => stream.id % steps === this.#step);
     }, AUDIT_STEP_MS);
   }
 
@@ -44,11 +43,11 @@ export class Auditor {
     this.#timer = null;
   }
 
-  auditShard(shard: Shard): void {
-    this.#compare(
-      shard,
-      this.#live((stream) => this.#options.shardOf(stream) === shard),
-    );
+  /** Compares the live streams that are due, in one write a shard. */
+  audit(isDue: (stream: RedisStream) => boolean): void {
+    for (const [shard, streams] of Map.groupBy(this.#live(isDue), this.#options.shardOf)) {
+      if (shard !== null) this.#compare(shard, streams);
+    }
   }
 
   #live(isDue: (stream: RedisStream) => boolean): RedisStream[] {
@@ -85,11 +84,4 @@ export class Auditor {
       if (epoch !== stream.epoch || Number(offset ?? 0) > stream.log.offset) void heal(stream);
     }
   }
-}
-
-function byShard(
-  streams: readonly RedisStream[],
-  shardOf: (stream: RedisStream) => Shard,
-): Map<Shard, RedisStream[]> {
-  return Map.groupBy(streams, shardOf);
 }

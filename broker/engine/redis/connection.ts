@@ -21,8 +21,6 @@ const MAX_RECONNECT_MS = 2000;
  * measured to double or lose publications.
  */
 const OPTIONS = {
-  // RESP2 costs a third less per received message, and replies need nothing of RESP3.
-  protocol: 2,
   autoResendUnfulfilledCommands: false,
   autoResubscribe: false,
   enableOfflineQueue: false,
@@ -36,13 +34,16 @@ const OPTIONS = {
     Math.ceil(Math.random() * Math.min(MAX_RECONNECT_MS, 50 * 2 ** attempt)),
 } satisfies RedisOptions;
 
-/** Opens a connection of ours; it goes on reconnecting until it is closed. `onError` gets what goes wrong meanwhile. */
+/** RESP2 costs a third less per received message, and replies need nothing of RESP3.
+ *
+ * Opens a connection of ours; it goes on reconnecting until it is closed. `onError` gets what goes wrong meanwhile. */
 export function openConnection(
   address: ShardAddress,
   role: string,
   onError: (error: Error) => void,
+  protocol: 2 | 3 = 2,
 ): Redis {
-  const options = { ...OPTIONS, connectionName: `tickwire-${role}` };
+  const options = { ...OPTIONS, protocol, connectionName: `tickwire-${role}` };
   const redis =
     address.type === "url"
       ? new Redis(address.url, options)
@@ -79,6 +80,11 @@ export function failureOf(error: unknown): Failure {
 
 export function isNoScript(error: unknown): boolean {
   return error instanceof Error && error.message.startsWith("NOSCRIPT");
+}
+
+/** The slot is on another server. */
+export function isMoved(error: unknown): boolean {
+  return error instanceof Error && /^(MOVED|ASK|CLUSTERDOWN)\b/.test(error.message);
 }
 
 /** The server is a replica now: this connection leads to the wrong one. */

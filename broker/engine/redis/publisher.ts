@@ -17,7 +17,8 @@ import type { Shard } from "./shard.ts";
 const RING_TTL_MS = 3_600_000;
 
 export interface PublisherContext {
-  readonly shard: Shard;
+  /** Where the partition is now; null while nobody has it. */
+  readonly shard: () => Shard | null;
   readonly keys: Keys;
   readonly partition: number;
   /** Name of this run of this node. */
@@ -33,13 +34,14 @@ export async function sendOrdered(
   context: PublisherContext,
   batch: OutboxBatch<RedisStream>,
 ): Promise<SendOutcome> {
-  const { shard, keys, partition } = context;
-  if (!shard.canPublish) return { type: "unsent" };
+  const { keys, partition } = context;
+  const shard = context.shard();
+  if (shard === null || !shard.canPublish) return { type: "unsent" };
   const names = [keys.ring(partition, context.producer)];
   const args: (string | Buffer)[] = [
     String(batch.seq),
     keys.pubsub(partition),
-    "PUBLISH",
+    shard.publishCommand,
     randomEpoch(),
     String(Math.trunc(context.clock.wallMs())),
     String(batch.groups.length),
@@ -92,7 +94,7 @@ function failed(context: PublisherContext, error: unknown): SendOutcome {
   const failure = failureOf(error);
   if (failure !== "refused") return { type: failure };
   const message = error instanceof Error ? error.message : String(error);
-  context.logger.log("error", "redis_refused", { shard: context.shard.index, error: message });
+  context.logger.log("error", "redis_refused", { shard: context.shard()?.index, error: message });
   const isPassing = /^(OOM|NOREPLICAS|MISCONF)\b/.test(message);
   return {
     type: "refused",
@@ -107,8 +109,9 @@ export async function sendPlain(
   context: PublisherContext,
   batch: OutboxBatch<RedisStream>,
 ): Promise<SendOutcome> {
-  const { shard, keys, partition } = context;
-  if (!shard.canPublish) return { type: "unsent" };
+  const { keys, partition } = context;
+  const shard = context.shard();
+  if (shard === null || !shard.canPublish) return { type: "unsent" };
   const message = writePlainMessage(
     batch.groups.map(({ stream, run, waiters }) => ({
       channel: stream.name,

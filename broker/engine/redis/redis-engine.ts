@@ -9,20 +9,29 @@ import type { Engine, HistoryQuery, PublishAck } from "../engine.ts";
 import { randomId } from "../epoch.ts";
 import type { Stream } from "../stream.ts";
 import { Auditor } from "./auditor.ts";
+import { ClusterTopology } from "./cluster-topology.ts";
 import type { ShardAddress } from "./connection.ts";
 import { readMessage } from "./envelope.ts";
 import type { Group } from "./envelope.ts";
 import { Keys } from "./keys.ts";
 import { Outbox } from "./outbox.ts";
 import type { OutboxHost } from "./outbox.ts";
-import { shardOf } from "./partition-map.ts";
+import { Partition } from "./partition.ts";
+import type { PublisherContext } from "./publisher.ts";
 import { sendOrdered, sendPlain } from "./publisher.ts";
 import { RedisStream } from "./redis-stream.ts";
 import { Shard } from "./shard.ts";
 import { StreamReader } from "./stream-reader.ts";
+import { StaticTopology } from "./topology.ts";
+import type { Topology, TopologyHost } from "./topology.ts";
+
+/** Where Redis is: servers that share the partitions for good, or a cluster that moves them. */
+export type RedisTopologyOptions =
+  | { readonly type: "servers"; readonly shards: readonly ShardAddress[] }
+  | { readonly type: "cluster"; readonly seeds: readonly string[] };
 
 export interface RedisEngineOptions {
-  readonly shards: readonly ShardAddress[];
+  readonly topology: RedisTopologyOptions;
   readonly prefix: string;
   readonly partitions: number;
   readonly node: string;
@@ -46,15 +55,6 @@ export interface RedisEngineStats {
   gaveUp: number;
 }
 
-interface Partition {
-  readonly index: number;
-  readonly shard: Shard;
-  readonly ordered: Outbox<RedisStream>;
-  readonly plain: Outbox<RedisStream>;
-  /** Attached streams, and pattern interest, that need the partition's messages. */
-  interest: number;
-}
-
 /** Streams shared by all nodes through Redis. */
 export class RedisEngine implements Engine {
   readonly name = "redis";
@@ -67,7 +67,7 @@ export class RedisEngine implements Engine {
   };
   readonly #options: RedisEngineOptions;
   readonly #keys: Keys;
-  readonly #shards: Shard[] = [];
+  readonly #topology: Topology;
   readonly #partitions: Partition[] = [];
   readonly #byPubsub = new Map<string, Partition>();
   readonly #streams = new Map<string, RedisStream>();
@@ -83,9 +83,10 @@ export class RedisEngine implements Engine {
     this.#options = options;
     this.#keys = new Keys(options.prefix, options.partitions);
     this.#incarnation = `${options.node}.${randomId(8)}`;
+    this.#topology = this.#createTopology();
     this.#reader = new StreamReader({
       keys: this.#keys,
-      shardOf: (stream) => this.#partitionOf(stream).shard,
+      shardOf: (stream) => this.#shardOf(stream),
       clock: options.clock,
       logger: options.logger,
       stats: this.stats,
@@ -100,30 +101,46 @@ export class RedisEngine implements Engine {
 
   /** Connects in the background: Redis need not be there yet. */
   start(): Promise<void> {
-    const { shards, clock, logger } = this.#options;
-    for (const [index, address] of shards.entries()) {
-      const canary = this.#keys.canary(this.#incarnation, index);
-      this.#shards.push(
-        new Shard(index, address, canary, {
-          clock,
-          logger,
-          message: (_shard, channel, message) => this.#received(channel, message),
-          resubscribed: (shard) => this.#auditor.auditShard(shard),
-          lostSubscriptions: (shard) =>
-            logger.log("warn", "redis_subscriptions_lost", { shard: shard.index }),
-        }),
-      );
-    }
     for (let index = 0; index < this.#keys.partitionCount; index++) this.#addPartition(index);
+    this.#topology.start();
     this.#auditor.start();
     return Promise.resolve();
   }
 
+  #createTopology(): Topology {
+    const { topology, logger } = this.#options;
+    const host: TopologyHost = {
+      partitionCount: this.#keys.partitionCount,
+      createShard: (index, address, isCluster) => this.#createShard(index, address, isCluster),
+      assigned: (partition, shard) => this.#partitions[partition]?.assign(shard),
+    };
+    return topology.type === "servers"
+      ? new StaticTopology(host, topology.shards)
+      : new ClusterTopology(host, {
+          seeds: topology.seeds,
+          tag: (partition) => this.#keys.tag(partition),
+          logger,
+        });
+  }
+
+  #createShard(index: number, address: ShardAddress, isCluster: boolean): Shard {
+    const { clock, logger } = this.#options;
+    return new Shard(index, address, isCluster, this.#keys.canary(this.#incarnation, index), {
+      clock,
+      logger,
+      message: (channel, message) => this.#received(channel, message),
+      moved: () => this.#topology.refresh(),
+      resubscribed: (shard) =>
+        this.#auditor.audit((stream) => this.#partitionOf(stream).shard === shard),
+      lostSubscriptions: (shard) =>
+        logger.log("warn", "redis_subscriptions_lost", { shard: shard.index }),
+    });
+  }
+
   #addPartition(index: number): void {
     const { maxOutboxPublications, maxOutboxBytes, giveUpMs, node } = this.#options;
-    const shard = this.#shards[shardOf(index, this.#shards.length)] as Shard;
-    const context = {
-      shard,
+    const context: PublisherContext = {
+      shard: () => this.#partitions[index]?.shard ?? null,
       keys: this.#keys,
       partition: index,
       producer: `${this.#incarnation}.${node}`,
@@ -150,34 +167,39 @@ export class RedisEngine implements Engine {
       giveUpMs,
       retryMs: 50,
     };
-    const partition = {
+    const partition = new Partition(
       index,
-      shard,
-      interest: 0,
-      ordered: new Outbox(
-        host((batch) => sendOrdered(context, batch)),
-        { ...bounds, isRetried: true },
-      ),
-      plain: new Outbox(
-        host((batch) => sendPlain(context, batch)),
-        { ...bounds, isRetried: false },
-      ),
-    };
+      this.#keys.pubsub(index),
+      {
+        ordered: new Outbox(
+          host((batch) => sendOrdered(context, batch)),
+          { ...bounds, isRetried: true },
+        ),
+        plain: new Outbox(
+          host((batch) => sendPlain(context, batch)),
+          { ...bounds, isRetried: false },
+        ),
+      },
+      { subscribed: () => this.#auditor.audit((stream) => stream.partition === index) },
+    );
     this.#partitions.push(partition);
-    this.#byPubsub.set(this.#keys.pubsub(index), partition);
+    this.#byPubsub.set(partition.pubsub, partition);
   }
 
   async stop(): Promise<void> {
     this.#auditor.stop();
-    for (const { ordered, plain } of this.#partitions) {
-      ordered.stop();
-      plain.stop();
-    }
-    for (const shard of this.#shards) shard.stop();
+    for (const partition of this.#partitions) partition.stop();
+    this.#topology.stop();
   }
 
   isReady(): boolean {
-    return this.#shards.every((shard) => shard.canPublish && shard.isSubscribed);
+    return this.#partitions.every(({ shard }) => shard?.canPublish === true && shard.isSubscribed);
+  }
+
+  #shardOf(stream: RedisStream): Shard {
+    const { shard } = this.#partitionOf(stream);
+    if (shard === null) throw new BrokerError(Code.unavailable);
+    return shard;
   }
 
   #partitionOf(stream: RedisStream): Partition {
@@ -211,15 +233,13 @@ export class RedisEngine implements Engine {
 
   attach(stream: Stream): Promise<void> | undefined {
     const own = stream as RedisStream;
-    const partition = this.#partitionOf(own);
-    partition.interest++;
     own.phase = "reading";
-    return this.#attach(own, partition);
+    return this.#attach(own, this.#partitionOf(own));
   }
 
   async #attach(stream: RedisStream, partition: Partition): Promise<void> {
     try {
-      await partition.shard.subscribe(this.#keys.pubsub(partition.index));
+      await partition.addInterest();
       await this.#reader.begin(stream);
     } catch (error) {
       this.detach(stream);
@@ -235,20 +255,14 @@ export class RedisEngine implements Engine {
     own.lastUsedMs = this.#options.clock.nowMs();
     own.release();
     own.log = own.logFrom(own.isRecoverable ? 0 : own.log.offset);
-    this.#loseInterest(this.#partitionOf(own));
-  }
-
-  #loseInterest(partition: Partition): void {
-    partition.interest--;
-    if (partition.interest === 0) partition.shard.unsubscribe(this.#keys.pubsub(partition.index));
+    this.#partitionOf(own).removeInterest();
   }
 
   attachAll(): Promise<void> | undefined {
     this.#wantsAll++;
     const pending: Promise<void>[] = [];
     for (const partition of this.#partitions) {
-      partition.interest++;
-      const waiting = partition.shard.subscribe(this.#keys.pubsub(partition.index));
+      const waiting = partition.addInterest();
       if (waiting !== undefined) pending.push(waiting);
     }
     return pending.length === 0 ? undefined : Promise.all(pending).then(() => undefined);
@@ -256,7 +270,7 @@ export class RedisEngine implements Engine {
 
   detachAll(): void {
     this.#wantsAll--;
-    for (const partition of this.#partitions) this.#loseInterest(partition);
+    for (const partition of this.#partitions) partition.removeInterest();
   }
 
   publish(

@@ -1,7 +1,14 @@
 import type { Redis } from "ioredis";
 
 import type { Clock, Logger } from "../../ports.ts";
-import { describeAddress, isNoScript, isReadOnly, openConnection } from "./connection.ts";
+import {
+  describeAddress,
+  failureOf,
+  isMoved,
+  isNoScript,
+  isReadOnly,
+  openConnection,
+} from "./connection.ts";
 import type { ShardAddress } from "./connection.ts";
 import type { Script } from "./scripts.ts";
 
@@ -13,7 +20,9 @@ export interface ShardHost {
   readonly clock: Clock;
   readonly logger: Logger;
   /** A message on a channel this node subscribed to. */
-  message(shard: Shard, channel: string, message: Buffer): void;
+  message(channel: string, message: Buffer): void;
+  /** The server does not have a slot any more that we took it to have. */
+  moved(): void;
   /** All wanted subscriptions are confirmed, after a time in which messages may have been missed. */
   resubscribed(shard: Shard): void;
   /** The subscriptions are not confirmed any more. */
@@ -27,7 +36,10 @@ export interface ShardHost {
  */
 export class Shard {
   readonly index: number;
+  readonly url: string;
   readonly description: string;
+  /** With Redis Cluster, sharded pub/sub: messages stay on the server that has the slot. */
+  readonly isCluster: boolean;
   readonly #host: ShardHost;
   readonly #canaryChannel: string;
   readonly #publish: Redis;
@@ -41,20 +53,32 @@ export class Shard {
   #isStopped = false;
   #wasReported = false;
 
-  constructor(index: number, address: ShardAddress, canaryChannel: string, host: ShardHost) {
+  constructor(
+    index: number,
+    address: ShardAddress,
+    isCluster: boolean,
+    canaryChannel: string,
+    host: ShardHost,
+  ) {
     this.index = index;
+    this.url = address.type === "url" ? address.url : "";
+    this.isCluster = isCluster;
     this.description = describeAddress(address);
     this.#host = host;
     this.#canaryChannel = canaryChannel;
     const report = (error: Error): void => this.#report(error);
     this.#publish = openConnection(address, "publish", report);
-    this.#subscribe = openConnection(address, "subscribe", report);
+    // RESP3 with Cluster: under RESP2, the end of the last sharded subscription is taken for the end of all.
+    this.#subscribe = openConnection(address, "subscribe", report, isCluster ? 3 : 2);
     this.#bulk = openConnection(address, "bulk", report);
     this.#subscribe.on("ready", () => void this.#resubscribe());
     this.#subscribe.on("close", () => this.#lost());
-    this.#subscribe.on("messageBuffer", (channel: Buffer, message: Buffer) =>
-      this.#received(channel.toString("latin1"), message),
-    );
+    for (const event of ["messageBuffer", "smessageBuffer"]) {
+      this.#subscribe.on(event, (channel: Buffer, message: Buffer) =>
+        this.#received(channel.toString("latin1"), message),
+      );
+    }
+    this.#subscribe.on("moved", () => this.#moved());
     this.#canaryTimer = setInterval(() => this.#canary(), CANARY_INTERVAL_MS);
   }
 
@@ -110,8 +134,16 @@ export class Shard {
     );
   }
 
+  /** The command that reaches the subscribers of a partition. */
+  get publishCommand(): "PUBLISH" | "SPUBLISH" {
+    return this.isCluster ? "SPUBLISH" : "PUBLISH";
+  }
+
   publishPlain(channel: string, message: Buffer): Promise<unknown> {
-    return this.#guard(this.#publish, this.#publish.publish(channel, message));
+    const pending = this.isCluster
+      ? this.#publish.spublish(channel, message)
+      : this.#publish.publish(channel, message);
+    return this.#guard(this.#publish, pending);
   }
 
   async #run(
@@ -137,6 +169,7 @@ export class Shard {
     } catch (error) {
       const isTimeout = error instanceof Error && error.message === "Command timed out";
       if ((isTimeout || isReadOnly(error)) && !this.#isStopped) redis.disconnect(true);
+      if (isMoved(error)) this.#host.moved();
       throw error;
     }
   }
@@ -158,25 +191,59 @@ export class Shard {
     this.#wanted.delete(channel);
     this.#waiting.delete(channel);
     if (!this.#confirmed.delete(channel) || this.#subscribe.status !== "ready") return;
-    this.#subscribe.unsubscribe(channel).catch((error: Error) => this.#report(error));
+    const ended = this.isCluster
+      ? this.#subscribe.sunsubscribe(channel)
+      : this.#subscribe.unsubscribe(channel);
+    ended.catch((error: Error) => this.#report(error));
+  }
+
+  hasConfirmed(channel: string): boolean {
+    return this.#confirmed.has(channel);
+  }
+
+  /** The server ended sharded subscriptions by itself: which ones is not said, so all are asked for again. */
+  #moved(): void {
+    this.#confirmed.clear();
+    this.#host.moved();
+    if (this.#subscribe.status === "ready") void this.#resubscribe();
   }
 
   async #confirm(channels: readonly string[]): Promise<boolean> {
     if (channels.length === 0) return true;
+    const done: string[] = [];
     try {
-      await this.#subscribe.subscribe(...channels);
+      if (this.isCluster) await this.#subscribeSharded(channels, done);
+      else {
+        await this.#subscribe.subscribe(...channels);
+        done.push(...channels);
+      }
     } catch (error) {
       this.#report(error as Error);
       if (!this.#isStopped) this.#subscribe.disconnect(true);
       return false;
     }
-    for (const channel of channels) {
+    for (const channel of done) {
       if (channel !== this.#canaryChannel && !this.#wanted.has(channel)) continue;
       this.#confirmed.add(channel);
       this.#waiting.get(channel)?.resolve();
       this.#waiting.delete(channel);
     }
     return true;
+  }
+
+  /** One by one: each partition is a slot of its own, and one that has moved must not take the others along. */
+  async #subscribeSharded(channels: readonly string[], done: string[]): Promise<void> {
+    const attempts = channels.map(async (channel) => {
+      try {
+        if (channel === this.#canaryChannel) await this.#subscribe.subscribe(channel);
+        else await this.#subscribe.ssubscribe(channel);
+        done.push(channel);
+      } catch (error) {
+        if (failureOf(error) === "unknown") throw error;
+        this.#host.moved();
+      }
+    });
+    await Promise.all(attempts);
   }
 
   async #resubscribe(): Promise<void> {
@@ -200,7 +267,7 @@ export class Shard {
 
   #received(channel: string, message: Buffer): void {
     if (channel === this.#canaryChannel) this.#lastCanaryMs = this.#host.clock.nowMs();
-    else this.#host.message(this, channel, message);
+    else this.#host.message(channel, message);
   }
 
   #canary(): void {

@@ -21,6 +21,7 @@ const RETRY_MS = 100;
 
 export interface StreamReaderOptions {
   readonly keys: Keys;
+  /** @throws BrokerError unavailable while nobody has the partition */
   readonly shardOf: (stream: RedisStream) => Shard;
   readonly clock: Clock;
   readonly logger: Logger;
