@@ -4,8 +4,8 @@ import type { BrokerApi, HealthReport } from "./api.ts";
 import { endByReset } from "./commands/unsubscribe.ts";
 import type { BrokerConfig } from "./config/config.ts";
 import type { BrokerContext } from "./context.ts";
+import { createEngine } from "./engine/create-engine.ts";
 import type { Engine } from "./engine/engine.ts";
-import { MemoryEngine } from "./engine/memory-engine.ts";
 import { Hub } from "./hub.ts";
 import { adopt } from "./interest.ts";
 import { Namespaces } from "./namespace.ts";
@@ -52,14 +52,7 @@ export class Broker {
     const { config, clock = systemClock, logger = silentLogger } = parts;
     const stats = new Stats();
     const tick = new Tick(clock);
-    const engine =
-      parts.engine ??
-      new MemoryEngine({
-        clock,
-        idempotencyWindowMs: config.idempotencyWindowMs,
-        idempotencyKeys: config.idempotencyKeys,
-        channelIdleMs: config.channelIdleMs,
-      });
+    const engine = parts.engine ?? createEngine(config, clock, logger);
     const { maxChannels } = config;
     const namespaces = new Namespaces(config.namespaces);
     this.#parts = parts;

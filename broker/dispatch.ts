@@ -8,6 +8,7 @@ import { JsonCodec } from "../protocol/json-codec.ts";
 import { MAX_COMMAND_DEPTH, MAX_COMMAND_FIELDS } from "../protocol/limits.ts";
 import { readPublish } from "../protocol/messages/publish.ts";
 import type { PublishView } from "../protocol/messages/publish.ts";
+import { Op } from "../protocol/op.ts";
 import { frameEnd, FrameReader } from "../protocol/reader.ts";
 import { BrokerError } from "./api.ts";
 import { connect } from "./commands/connect.ts";
@@ -44,6 +45,10 @@ export function receive(
   session.wasHeard = true;
   context.stats.messagesReceived++;
   context.stats.bytesReceived += message.length;
+  handle(context, session, message);
+}
+
+function handle(context: BrokerContext, session: Session, message: Uint8Array | string): void {
   if (session.state === "authenticating") {
     hold(context, session, message);
     return;
@@ -72,12 +77,22 @@ function release(context: BrokerContext, session: Session): void {
   session.heldMessages = [];
   session.heldBytes = 0;
   if (session.state !== "connected") return;
-  for (const message of held) receive(context, session, message);
+  for (const message of held) handle(context, session, message);
 }
 
 function receiveText(context: BrokerContext, session: Session, message: string): void {
   if (session.format !== "json") throw badFrame("a text message on a binary subprotocol");
-  json.decode(message, (frame) => execute(context, session, frame));
+  let at = 0;
+  while (at <= message.length && session.state !== "closed") {
+    if (session.state === "authenticating") {
+      hold(context, session, message.slice(at));
+      return;
+    }
+    const lineEnd = message.indexOf("\n", at);
+    const end = lineEnd < 0 ? message.length : lineEnd;
+    json.decode(message.slice(at, end), (frame) => execute(context, session, frame));
+    at = end + 1;
+  }
 }
 
 function receiveBytes(context: BrokerContext, session: Session, bytes: Uint8Array): void {
@@ -86,6 +101,10 @@ function receiveBytes(context: BrokerContext, session: Session, bytes: Uint8Arra
   if (end === 0) throw badFrame("an empty message");
   let at = 0;
   while (at < end && session.state !== "closed") {
+    if (session.state === "authenticating") {
+      hold(context, session, bytes.subarray(at));
+      return;
+    }
     reader.reset(bytes, at, end);
     if (session.state === "connected" && readPublish(reader, view)) {
       at = reader.pos;
@@ -93,26 +112,20 @@ function receiveBytes(context: BrokerContext, session: Session, bytes: Uint8Arra
       continue;
     }
     const next = frameEnd(bytes, at, end, MAX_COMMAND_DEPTH, MAX_COMMAND_FIELDS);
-    if (session.state === "authenticating") {
-      hold(context, session, bytes.subarray(at));
-      return;
-    }
     execute(context, session, decodeBinary(bytes, at, next));
     at = next;
   }
 }
 
 function execute(context: BrokerContext, session: Session, frame: RawFrame): void {
-  if (session.state === "closed") return;
-  if (session.state === "authenticating") {
-    hold(context, session, json.encode(frame as never));
-    return;
-  }
   let command: Command;
   try {
     command = decodeCommand(frame);
   } catch (error) {
-    failed(context, session, 0, error);
+    const id = error instanceof ProtocolError ? error.requestId : 0;
+    if (session.state === "new" && frame[0] !== Op.connect && typeof frame[0] === "number") {
+      session.failAndClose(id, Code.notConnected);
+    } else if (isWithinRate(context, session, id)) failed(context, session, id, error);
     return;
   }
   if (session.state === "new" && command.type !== "connect") {
@@ -120,17 +133,19 @@ function execute(context: BrokerContext, session: Session, frame: RawFrame): voi
     return;
   }
   try {
-    if (isWithinRate(context, session, command)) run(context, session, command);
+    if (command.type === "publish" || isWithinRate(context, session, command.id)) {
+      run(context, session, command);
+    }
   } catch (error) {
     failed(context, session, command.id, error);
   }
 }
 
-function isWithinRate(context: BrokerContext, session: Session, command: Command): boolean {
-  if (command.type === "publish") return true;
+/** Counts a command other than publish, well formed or not; one too many is answered here. */
+function isWithinRate(context: BrokerContext, session: Session, requestId: number): boolean {
   const retryAfterMs = session.commandLimit.take(1, context.clock.nowMs());
   if (retryAfterMs === 0) return true;
-  session.flooded(command.id, retryAfterMs);
+  session.flooded(requestId, retryAfterMs);
   return false;
 }
 
@@ -139,7 +154,10 @@ function run(context: BrokerContext, session: Session, command: Command): void {
     case "connect":
       void connect(context, session, command).then(
         () => release(context, session),
-        (error: unknown) => failed(context, session, command.id, error),
+        (error: unknown) => {
+          failed(context, session, command.id, error);
+          session.close(Code.internal);
+        },
       );
       return;
     case "subscribe":

@@ -189,7 +189,10 @@ function begin(
     session.outbound.replay(session.format === "json" ? encodeFrames(slice.bytes) : slice.bytes);
     stats.deliveries += slice.count;
   }
-  if ((command.flags & SubscribeFlag.presence) !== 0 && session.subscriptions.has(command.channel)) {
+  if (
+    (command.flags & SubscribeFlag.presence) !== 0 &&
+    session.subscriptions.has(command.channel)
+  ) {
     const user = session.identity?.user ?? null;
     context.engine.enterPresence(stream, { connection: session.id, user });
   }

@@ -34,7 +34,12 @@ export function checkNode(value: string): string {
 export function checkOrigin(value: string): string {
   if (value === "*") return value;
   const url = URL.canParse(value) ? new URL(value) : null;
-  if (url === null || url.origin === "null" || url.hostname.includes("*") || url.origin !== value.toLowerCase())
+  if (
+    url === null ||
+    url.origin === "null" ||
+    url.hostname.includes("*") ||
+    url.origin !== value.toLowerCase()
+  )
     throw new BadValue(
       `${shown(value)} is not an origin; give scheme://host or scheme://host:port, without a path or a default port`,
     );
@@ -102,4 +107,50 @@ export function isLoopbackHost(host: string): boolean {
     /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(name) ||
     /^::ffff:127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(name)
   );
+}
+
+/** A Redis URL; it may carry a user and a password, and is never shown. */
+export function checkRedisUrl(value: string): string {
+  const url = URL.canParse(value) ? new URL(value) : null;
+  if (
+    url === null ||
+    (url.protocol !== "redis:" && url.protocol !== "rediss:") ||
+    url.hostname === ""
+  )
+    throw new BadValue("must be a URL such as redis://host:6379, or rediss:// for TLS");
+  return value;
+}
+
+/** One node of a cluster, as host:port or URL; a URL comes out. */
+export function checkRedisSeed(value: string): string {
+  return checkRedisUrl(value.includes("://") ? value : `redis://${value}`);
+}
+
+export function checkRedisSentinel(value: string): string {
+  parseSentinel(value);
+  return value;
+}
+
+/** Where a Sentinel-watched master is to be asked for. */
+export interface SentinelAddress {
+  readonly name: string;
+  readonly sentinels: readonly { readonly host: string; readonly port: number }[];
+}
+
+/** Reads `name@host:port,host:port`. @throws BadValue */
+export function parseSentinel(value: string): SentinelAddress {
+  const match = /^([A-Za-z0-9_.-]+)@(.+)$/.exec(value);
+  const sentinels = (match?.[2] ?? "").split(",").map((item) => {
+    const url = URL.parse(`redis://${item.trim()}`);
+    return { host: url?.hostname ?? "", port: Number(url?.port || 26379) };
+  });
+  if (match?.[1] === undefined || sentinels.some(({ host }) => host === ""))
+    throw new BadValue("must be name@host:port, with more sentinels after commas");
+  return { name: match[1], sentinels };
+}
+
+export function checkRedisPrefix(value: string): string {
+  if (!/^[A-Za-z0-9_-]{1,32}$/.test(value))
+    throw new BadValue(`${shown(value)} must be 1 to 32 letters, digits, "_" or "-"`);
+  return value;
 }

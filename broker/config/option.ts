@@ -8,6 +8,7 @@ export const GROUPS = [
   "Limits",
   "Sessions",
   "History and channels",
+  "Redis",
   "Logging",
 ] as const;
 

@@ -32,7 +32,7 @@ function fittingAlgorithms({ tokenSecret, tokenPublicKey }: Keys): readonly Toke
 
 /** Pairs of options that cannot go together, each with what to do about it. */
 export function findConflicts(config: ConfigValues): ConfigProblem[] {
-  return [...accessConflicts(config), ...sizeConflicts(config)];
+  return [...accessConflicts(config), ...sizeConflicts(config), ...redisConflicts(config)];
 }
 
 function accessConflicts(config: ConfigValues): ConfigProblem[] {
@@ -114,4 +114,14 @@ function sizeConflicts(config: ConfigValues): ConfigProblem[] {
       message: `${formatBytes(outboundTotalBytes)} for all sessions is below ${formatBytes(outboundBytes)} for one; raise outboundTotalBytes`,
     });
   return problems;
+}
+
+function redisConflicts(config: ConfigValues): ConfigProblem[] {
+  const ways = [
+    config.redis.length > 0 ? "redis" : null,
+    config.redisCluster.length > 0 ? "redisCluster" : null,
+    config.redisSentinel === null ? null : "redisSentinel",
+  ].filter((name) => name !== null);
+  if (ways.length <= 1) return [];
+  return [{ where: ways.join(", "), message: "only one of them can be used; keep one" }];
 }

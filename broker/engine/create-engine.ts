@@ -1,0 +1,45 @@
+import { parseSentinel } from "../config/checks.ts";
+import type { BrokerConfig } from "../config/config.ts";
+import type { Clock, Logger } from "../ports.ts";
+import type { Engine } from "./engine.ts";
+import { MemoryEngine } from "./memory-engine.ts";
+import { RedisEngine } from "./redis/redis-engine.ts";
+import type { RedisTopologyOptions } from "./redis/redis-engine.ts";
+
+/** Bounds of what waits for Redis, per partition. */
+const MAX_OUTBOX_PUBLICATIONS = 10_000;
+const MAX_OUTBOX_BYTES = 8 * 1024 * 1024;
+
+/** The engine the configuration asks for: over Redis when it names one, else in memory. */
+export function createEngine(config: BrokerConfig, clock: Clock, logger: Logger): Engine {
+  const topology = redisTopology(config);
+  const { idempotencyWindowMs, idempotencyKeys, channelIdleMs, node } = config;
+  if (topology === null) {
+    return new MemoryEngine({ clock, idempotencyWindowMs, idempotencyKeys, channelIdleMs });
+  }
+  return new RedisEngine({
+    topology,
+    prefix: config.redisPrefix,
+    partitions: config.redisPartitions,
+    node,
+    clock,
+    logger,
+    idempotencyWindowMs,
+    channelIdleMs,
+    maxOutboxPublications: MAX_OUTBOX_PUBLICATIONS,
+    maxOutboxBytes: MAX_OUTBOX_BYTES,
+    giveUpMs: config.redisGiveUpMs,
+  });
+}
+
+function redisTopology(config: BrokerConfig): RedisTopologyOptions | null {
+  if (config.redisCluster.length > 0) return { type: "cluster", seeds: config.redisCluster };
+  if (config.redisSentinel !== null) {
+    return {
+      type: "servers",
+      shards: [{ type: "sentinel", ...parseSentinel(config.redisSentinel) }],
+    };
+  }
+  if (config.redis.length === 0) return null;
+  return { type: "servers", shards: config.redis.map((url) => ({ type: "url" as const, url })) };
+}
