@@ -36,6 +36,8 @@ export interface HubOptions {
 interface PatternSubscriber {
   readonly session: Session;
   readonly flags: number;
+  /** The hub's generation when it was added. */
+  readonly sinceGeneration: number;
 }
 
 /**
@@ -111,7 +113,7 @@ export class Hub implements ChannelHost, TickWork {
   addPattern(pattern: string, session: Session, flags: number): void {
     // Publications from before this moment are not for the new subscriber.
     this.flushAll();
-    const subscriber = { session, flags };
+    const subscriber = { session, flags, sinceGeneration: ++this.#generation };
     let sessions = this.#patternSubscribers.get(pattern);
     if (sessions === undefined) {
       sessions = new Map();
@@ -120,7 +122,6 @@ export class Hub implements ChannelHost, TickWork {
     sessions.set(session, subscriber);
     this.#patterns.add(pattern, subscriber);
     this.#patternCount++;
-    this.#generation++;
   }
 
   removePattern(pattern: string, session: Session): void {
@@ -143,16 +144,21 @@ export class Hub implements ChannelHost, TickWork {
       if (channel.matched.length > 0) channel.matched = [];
       return channel.matched;
     }
-    const flagsOf = new Map<Session, number>();
-    this.#patterns.match(channel.name, ({ session, flags }) => {
-      flagsOf.set(session, (flagsOf.get(session) ?? 0) | flags);
+    const bySession = new Map<Session, { flags: number; sinceGeneration: number }>();
+    this.#patterns.match(channel.name, ({ session, flags, sinceGeneration }) => {
+      const known = bySession.get(session);
+      bySession.set(session, {
+        flags: flags | (known?.flags ?? 0),
+        sinceGeneration: Math.min(sinceGeneration, known?.sinceGeneration ?? sinceGeneration),
+      });
     });
-    for (const { session } of channel.subscribers) flagsOf.delete(session);
-    channel.matched = [...flagsOf].map(([session, flags]) => ({
+    for (const { session } of channel.subscribers) bySession.delete(session);
+    channel.matched = [...bySession].map(([session, { flags, sinceGeneration }]) => ({
       session,
       flags,
       index: -1,
-      isAnnounced: session.announced.has(channel.id),
+      // One from before the session's patterns of now is out of date: publications were left out since.
+      isAnnounced: (session.announced.get(channel.id) ?? -1) >= sinceGeneration,
     }));
     return channel.matched;
   }
@@ -233,7 +239,7 @@ export class Hub implements ChannelHost, TickWork {
     if (subscriber.isAnnounced) return;
     subscriber.isAnnounced = true;
     const { channel, slice } = batch;
-    subscriber.session.announced.add(channel.id);
+    subscriber.session.announced.set(channel.id, this.#generation);
     subscriber.session.reply(channelFrame(channel, slice.firstOffset - 1));
   }
 

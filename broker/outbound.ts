@@ -53,6 +53,7 @@ export class Outbound {
   #queue: QueuedMessage[] = [];
   #queueHead = 0;
   #queuedBytes = 0;
+  #replayBytes = 0;
   #isBehind = false;
   #isClosed = false;
   #isFlushScheduled = false;
@@ -75,6 +76,11 @@ export class Outbound {
   /** Bytes of this session waiting in user space. */
   get queuedBytes(): number {
     return this.#queuedBytes;
+  }
+
+  /** Whether so much of earlier replays waits unread that there must not be more. */
+  get isReplayFull(): boolean {
+    return this.#replayBytes > this.#context.maxQueuedBytes;
   }
 
   /** Queues a reply or push; it leaves at the end of the tick, or with the next publication. */
@@ -161,7 +167,10 @@ export class Outbound {
     this.#flushReplies();
   }
 
-  /** Sends kept publications; `bytes` must be stable. They do not count as falling behind. */
+  /**
+   * Sends kept publications, in memory that stays. One replay does not count as falling behind, however
+   * long; whoever asks for more looks at `isReplayFull` first.
+   */
   replay(message: Uint8Array | string): void {
     this.#flushReplies();
     this.#send(message, true);
@@ -190,7 +199,10 @@ export class Outbound {
   #enqueue(message: Uint8Array | string, isReplay: boolean): void {
     const { stats, maxQueuedBytes, maxTotalQueuedBytes } = this.#context;
     this.#queue.push({ message, isReplay });
-    if (isReplay) return;
+    if (isReplay) {
+      this.#replayBytes += message.length;
+      return;
+    }
     this.#queuedBytes += message.length;
     stats.outboundQueuedBytes += message.length;
     if (this.#queuedBytes > maxQueuedBytes) this.#onSlow("slow");
@@ -202,7 +214,8 @@ export class Outbound {
     this.#isBehind = false;
     while (this.#queueHead < this.#queue.length && !this.#isBehind && !this.#isClosed) {
       const { message, isReplay } = this.#queue[this.#queueHead++] as QueuedMessage;
-      if (!isReplay) this.#uncount(message.length);
+      if (isReplay) this.#replayBytes -= message.length;
+      else this.#uncount(message.length);
       this.settle(this.#write(message));
     }
     if (this.#queueHead === this.#queue.length) {
@@ -226,6 +239,7 @@ export class Outbound {
     this.isDirect = false;
     const unsent = this.#queue.length - this.#queueHead;
     this.#uncount(this.#queuedBytes);
+    this.#replayBytes = 0;
     this.#queue = [];
     this.#queueHead = 0;
     this.#replyText = "";

@@ -57,8 +57,8 @@ export class Session implements PublishAck {
   /** What the client calls itself. */
   client: string | null = null;
   readonly subscriptions = new Map<string, Subscription>();
-  /** Ids of channels announced to this session because a pattern matched. */
-  readonly announced = new Set<number>();
+  /** Ids of channels announced to this session because a pattern matched, and the hub's generation then. */
+  readonly announced = new Map<number, number>();
   /** Anything was received since the last sweep. */
   wasHeard = true;
   /** Monotonic time of the last sweep that found it heard. */

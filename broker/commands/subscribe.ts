@@ -158,6 +158,13 @@ function begin(
     detachIfUnused(context, channel);
     return;
   }
+  if (command.recover.type !== "none" && session.outbound.isReplayFull) {
+    stats.subscriptionsOpen--;
+    detachIfUnused(context, channel);
+    throw new BrokerError(Code.tooManyRequests, "read what was recovered before asking for more", {
+      retryAfterMs: 1000,
+    });
+  }
   const { log, epoch } = stream;
   const plan = planRecovery(command.recover, {
     epoch,
