@@ -134,6 +134,8 @@ export class Hub implements ChannelHost, TickWork {
     this.#patterns.remove(pattern, subscriber);
     this.#patternCount--;
     this.#generation++;
+    for (const { type } of session.subscriptions.values()) if (type === "pattern") return;
+    session.announced.clear();
   }
 
   /** The sessions a channel reaches by pattern and not by name, each once. */

@@ -103,6 +103,9 @@ export class BrokerServer {
       } catch (error) {
         return unauthorized(error);
       }
+      // While the token was being verified others may have taken the last place.
+      const late = this.#host.refuse(request, address);
+      if (late !== null) return late;
     }
     const headers: Record<string, string> =
       offered.length === 0

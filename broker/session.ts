@@ -16,7 +16,7 @@ export type Subscription =
   | { readonly type: "channel"; readonly channel: Channel; readonly subscriber: Subscriber }
   | { readonly type: "pattern"; readonly pattern: string; readonly flags: number }
   /** Waits for the engine to confirm. */
-  | { readonly type: "pending"; isCancelled: boolean };
+  | { readonly type: "pending"; readonly flags: number; isCancelled: boolean };
 
 /** Where a session stands between its first byte and its last. */
 export type SessionState = "new" | "authenticating" | "connected" | "closed";
@@ -121,9 +121,10 @@ export class Session implements PublishAck {
   /** Ends the connection with a code; what was queued before leaves first where the socket lets it. */
   close(info: CodeInfo, message: string = info.text): void {
     if (this.state === "closed") return;
-    this.outbound.flush();
-    this.outbound.discard();
+    // First of all: the last replies may be what makes it too slow, and that must not close it again.
     this.state = "closed";
+    this.outbound.flush();
+    this.#stats.dropped("closed", this.outbound.discard());
     this.#stats.closed(info.name);
     this.socket.close(info, message);
   }

@@ -89,12 +89,13 @@ export class Sweeper {
   #checkToken(session: Session, wallMs: number): void {
     const { identity } = session;
     if (identity === null || identity.expiresAtMs === 0) return;
+    // The tolerance for clocks is in `expiresAtMs`; the notice goes by the token's own time.
     const leftMs = identity.expiresAtMs - wallMs;
-    if (leftMs <= -this.#config.tokenClockToleranceS * 1000) {
-      session.failAndClose(0, Code.tokenExpired);
-    } else if (leftMs < EXPIRY_NOTICE_MS && !session.wasToldOfExpiry) {
+    const expiresInMs = leftMs - this.#config.tokenClockToleranceS * 1000;
+    if (leftMs <= 0) session.failAndClose(0, Code.tokenExpired);
+    else if (expiresInMs < EXPIRY_NOTICE_MS && !session.wasToldOfExpiry) {
       session.wasToldOfExpiry = true;
-      session.reply(encodeTokenExpiring(Math.max(0, Math.round(leftMs))));
+      session.reply(encodeTokenExpiring(Math.max(0, Math.round(expiresInMs))));
     }
   }
 }

@@ -5,6 +5,7 @@ import { badFrame } from "./errors.ts";
 import type { Frame, FrameValue } from "./frame.ts";
 import { MAX_COMMAND_DEPTH, MAX_COMMAND_FIELDS } from "./limits.ts";
 import { frameEnd } from "./reader.ts";
+import { copyBytes } from "./writer.ts";
 
 const packr = new Packr({ useRecords: false, variableMapSize: true, encodeUndefinedAsNil: true });
 const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: false, int64AsType: "number" });
@@ -31,7 +32,10 @@ export function encodeBinary(frame: Frame): Uint8Array {
 export function decodeBinary(bytes: Uint8Array, start: number, end: number): RawFrame {
   try {
     // A copy, so that payload views outlive the caller's buffer and hold no more than the frame.
-    const value: unknown = unpackr.unpack(bytes.slice(start, end));
+    // Not bytes.slice(): of a Buffer that would be a view.
+    const copy = new Uint8Array(end - start);
+    copyBytes(copy, 0, bytes, start, end);
+    const value: unknown = unpackr.unpack(copy);
     if (Array.isArray(value)) return value;
   } catch (error) {
     throw badFrame(error instanceof Error ? error.message : "not msgpack");

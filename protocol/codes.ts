@@ -47,7 +47,7 @@ export const Code = {
     409,
     "this connection has already sent connect",
   ),
-  notConnected: info(4006, "not_connected", "close", 400, "the first frame must be connect"),
+  notConnected: info(4006, "not_connected", "both", 400, "the first frame must be connect"),
   badChannel: info(4007, "bad_channel", "error", 400, "not a valid channel name or pattern"),
   unknownOp: info(4008, "unknown_op", "error", 400, "the broker does not know this op"),
   badField: info(4009, "bad_field", "error", 400, "a field has the wrong type or is out of range"),

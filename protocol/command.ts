@@ -77,7 +77,9 @@ function decodeFields(op: number, frame: RawFrame): Command {
   }
 }
 
+/** Field 1 of every command but receipt; 0 when it cannot be read [P-3.6]. */
 function requestId(frame: RawFrame): number {
+  if (frame[0] === Op.receipt) return 0;
   const id = frame[1];
   return typeof id === "number" && Number.isInteger(id) && id >= 0 && id <= 0xffff_ffff ? id : 0;
 }

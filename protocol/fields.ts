@@ -32,11 +32,25 @@ export function booleanField(value: unknown, name: string): boolean {
   return value;
 }
 
-/** Payload bytes. A string stands for its UTF-8 bytes [P-3.5]. */
+/** Payload bytes. A string stands for its UTF-8 bytes, a map `{"b64": "..."}` for what it encodes [P-3.5]. */
 export function bytesField(value: unknown, name: string): Uint8Array {
   if (value instanceof Uint8Array) return value;
   if (typeof value === "string") return utf8.encode(value);
-  throw badField(`${name} must be binary or a string`);
+  if (value instanceof Map && value.size === 1) {
+    const bytes = base64Bytes(value.get("b64"));
+    if (bytes !== null) return bytes;
+  }
+  throw badField(`${name} must be binary, a string or {"b64": base64}`);
+}
+
+function base64Bytes(value: unknown): Uint8Array | null {
+  if (typeof value !== "string") return null;
+  try {
+    return Uint8Array.fromBase64(value);
+  } catch (error) {
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  }
 }
 
 export function arrayField(value: unknown, name: string): readonly unknown[] {

@@ -3,7 +3,8 @@ import { badFrame } from "./errors.ts";
 import type { Frame, FrameValue } from "./frame.ts";
 import { MAX_COMMAND_DEPTH, MAX_COMMAND_FIELDS } from "./limits.ts";
 
-const utf8 = new TextDecoder("utf-8", { fatal: true });
+// A byte order mark is part of the payload: a decoder that swallowed it would change the bytes.
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** A payload as JSON: its text when it is UTF-8, else `{"b64": "..."}` [P-3.5]. */
 export function jsonPayload(bytes: Uint8Array): string | { b64: string } {
@@ -23,23 +24,15 @@ function jsonValue(value: FrameValue): unknown {
   return value;
 }
 
-/** Turns `{"b64": "..."}` into bytes and checks the depth on the way. */
+/**
+ * Turns objects into maps and checks the depth on the way. A payload's `{"b64": "..."}` stays a map until
+ * `bytesField` reads it: only the field says whether it is one, as a header may have that name too.
+ */
 function fromJson(value: unknown, depth: number): unknown {
   if (typeof value !== "object" || value === null) return value;
   if (depth <= 0) throw badFrame("the frame is nested too deep");
   if (Array.isArray(value)) return value.map((item) => fromJson(item, depth - 1));
-  const entries = Object.entries(value);
-  if (entries.length === 1 && entries[0]?.[0] === "b64") return base64(entries[0][1]);
-  return new Map(entries.map(([key, item]) => [key, fromJson(item, depth - 1)]));
-}
-
-function base64(value: unknown): Uint8Array {
-  try {
-    if (typeof value === "string") return Uint8Array.fromBase64(value);
-  } catch {
-    throw badFrame("b64 is not base64");
-  }
-  throw badFrame("b64 must be a string");
+  return new Map(Object.entries(value).map(([key, item]) => [key, fromJson(item, depth - 1)]));
 }
 
 /** The text format: the same frames as JSON arrays, one a line. */

@@ -24,7 +24,7 @@ export class FrameReader {
     this.end = end;
   }
 
-  /** An unsigned integer in any integer format, up to 2^53-1; -1 when it is something else. */
+  /** An unsigned integer in any unsigned format, shortest or not, up to 2^53-1; -1 when it is something else. */
   uint(): number {
     const { bytes, pos } = this;
     if (pos >= this.end) return -1;
@@ -133,27 +133,27 @@ function valueEnd(bytes: Uint8Array, pos: number, end: number, depth: number): n
       return within(pos + 9, end);
     case 0xc4:
     case 0xd9:
-      return within(pos + 2 + length(bytes, pos + 1, end, 1), end);
+      return within(pos + 2 + lengthAt(bytes, pos + 1, end, 1), end);
     case 0xc5:
     case 0xda:
-      return within(pos + 3 + length(bytes, pos + 1, end, 2), end);
+      return within(pos + 3 + lengthAt(bytes, pos + 1, end, 2), end);
     case 0xc6:
     case 0xdb:
-      return within(pos + 5 + length(bytes, pos + 1, end, 4), end);
+      return within(pos + 5 + lengthAt(bytes, pos + 1, end, 4), end);
     case 0xdc:
-      return arrayEnd(bytes, pos + 3, end, depth, length(bytes, pos + 1, end, 2));
+      return arrayEnd(bytes, pos + 3, end, depth, lengthAt(bytes, pos + 1, end, 2));
     case 0xdd:
-      return arrayEnd(bytes, pos + 5, end, depth, length(bytes, pos + 1, end, 4));
+      return arrayEnd(bytes, pos + 5, end, depth, lengthAt(bytes, pos + 1, end, 4));
     case 0xde:
-      return mapEnd(bytes, pos + 3, end, depth, length(bytes, pos + 1, end, 2));
+      return mapEnd(bytes, pos + 3, end, depth, lengthAt(bytes, pos + 1, end, 2));
     case 0xdf:
-      return mapEnd(bytes, pos + 5, end, depth, length(bytes, pos + 1, end, 4));
+      return mapEnd(bytes, pos + 5, end, depth, lengthAt(bytes, pos + 1, end, 4));
     default:
       throw badFrame(`msgpack format 0x${head.toString(16)} is not allowed here`);
   }
 }
 
-function length(bytes: Uint8Array, pos: number, end: number, size: number): number {
+function lengthAt(bytes: Uint8Array, pos: number, end: number, size: number): number {
   within(pos + size, end);
   let value = 0;
   for (let i = 0; i < size; i++) value = value * 256 + (bytes[pos + i] as number);

@@ -88,7 +88,7 @@ export function asciiSize(value: string): number {
 }
 
 /**
- * Copies `source[start, end)` to `target` at `pos`. Short runs are copied by hand: up to about 100 bytes
+ * Copies `source[start, end)` to `target` at `pos`. Short runs are copied by hand: up to about 64 bytes
  * a loop beats the view that `set` needs (Bun 1.4.5, bench/micro/copy.bench.ts, 2026-11-22).
  */
 export function copyBytes(
@@ -99,7 +99,7 @@ export function copyBytes(
   end: number,
 ): number {
   const length = end - start;
-  if (length <= 96) {
+  if (length <= 64) {
     for (let i = 0; i < length; i++) target[pos + i] = source[start + i] as number;
   } else {
     target.set(start === 0 && end === source.length ? source : source.subarray(start, end), pos);

@@ -4,8 +4,10 @@ import type { RefreshCommand } from "../../protocol/messages/refresh.ts";
 import { encodeOk } from "../../protocol/messages/reply.ts";
 import { encodeUnsubscribed } from "../../protocol/messages/unsubscribe.ts";
 import type { BrokerContext } from "../context.ts";
-import type { Session } from "../session.ts";
+import type { Identity } from "../ports.ts";
+import type { Session, Subscription } from "../session.ts";
 import { remainingMs } from "./connect.ts";
+import { usesPresence } from "./subscribe.ts";
 import { endSubscription } from "./unsubscribe.ts";
 
 /**
@@ -26,8 +28,8 @@ export async function refresh(
   session.identity = identity;
   session.wasToldOfExpiry = false;
   session.forgetDecisions();
-  for (const name of session.subscriptions.keys()) {
-    if (identity.grants.maySubscribe(name)) continue;
+  for (const [name, subscription] of session.subscriptions) {
+    if (isAllowed(identity, name, subscription)) continue;
     endSubscription(context, session, name);
     const { code, name: codeName, text } = Code.forbidden;
     session.reply(encodeUnsubscribed({ channel: name, code, name: codeName, message: text }));
@@ -35,4 +37,9 @@ export async function refresh(
   session.reply(
     encodeOk(command.id, refreshedResult(remainingMs(identity, context.clock.wallMs()))),
   );
+}
+
+function isAllowed({ grants }: Identity, name: string, subscription: Subscription): boolean {
+  const { flags } = subscription.type === "channel" ? subscription.subscriber : subscription;
+  return grants.maySubscribe(name) && (!usesPresence(flags) || grants.mayPresence(name));
 }

@@ -62,6 +62,7 @@ function subscribeToPattern(
   if ((command.flags & SubscribeFlag.presence) !== 0) {
     throw badField("presence is entered channel by channel, not by pattern");
   }
+  checkPresenceGrant(session, command);
   context.stats.subscriptionsOpen++;
   const attaching = context.engine.attachAll();
   if (attaching === undefined) {
@@ -104,17 +105,24 @@ function checkChannel(
   channel: Channel,
 ): void {
   const { options } = channel.stream;
-  const { flags } = command;
-  if ((flags & (SubscribeFlag.presence | SubscribeFlag.joinLeave)) !== 0) {
-    if (!options.presence) throw new BrokerError(Code.disabled, "presence is off for this channel");
-    if (session.identity?.grants.mayPresence(command.channel) !== true) {
-      throw new BrokerError(Code.forbidden, "not allowed to use the presence of this channel");
-    }
+  if (usesPresence(command.flags) && !options.presence) {
+    throw new BrokerError(Code.disabled, "presence is off for this channel");
   }
+  checkPresenceGrant(session, command);
   const { maxSubscribers } = options;
   if (maxSubscribers > 0 && context.hub.subscriberCount(channel) >= maxSubscribers) {
     throw new BrokerError(Code.overloaded, `the channel has its ${maxSubscribers} subscribers`);
   }
+}
+
+/** Whether a subscription with these flags shows who else is there, or enters itself. */
+export function usesPresence(flags: number): boolean {
+  return (flags & (SubscribeFlag.presence | SubscribeFlag.joinLeave)) !== 0;
+}
+
+function checkPresenceGrant(session: Session, { channel, flags }: SubscribeCommand): void {
+  if (!usesPresence(flags) || session.identity?.grants.mayPresence(channel) === true) return;
+  throw new BrokerError(Code.forbidden, "not allowed to use the presence of this");
 }
 
 /** Begins a subscription once the engine has confirmed its own; the client may take it back meanwhile. */
@@ -125,7 +133,7 @@ async function whenAttached(
   attaching: Promise<void>,
   beginNow: () => void,
 ): Promise<void> {
-  const pending = { type: "pending" as const, isCancelled: false };
+  const pending = { type: "pending" as const, flags: command.flags, isCancelled: false };
   session.subscriptions.set(command.channel, pending);
   try {
     await attaching;
