@@ -108,7 +108,13 @@ function receiveBytes(context: BrokerContext, session: Session, bytes: Uint8Arra
     reader.reset(bytes, at, end);
     if (session.state === "connected" && readPublish(reader, view)) {
       at = reader.pos;
-      publishView(context, session, bytes, view);
+      const { id } = view;
+      try {
+        publishView(context, session, bytes, view);
+      } catch (error) {
+        // A refusal is this frame's alone: those behind it go on.
+        failed(context, session, id, error);
+      }
       continue;
     }
     const next = frameEnd(bytes, at, end, MAX_COMMAND_DEPTH, MAX_COMMAND_FIELDS);

@@ -1,6 +1,10 @@
+import { renderPrometheus } from "../otel/prometheus.ts";
+import { processSnapshot } from "../otel/snapshot.ts";
+import manifest from "../package.json" with { type: "json" };
 import { createAuthenticator } from "./auth/create-authenticator.ts";
 import { Broker } from "./broker.ts";
 import type { BrokerConfig } from "./config/config.ts";
+import { createHttpHandler } from "./http/create-http-handler.ts";
 import { createOriginRule } from "./http/origin.ts";
 import { createLogger } from "./logger.ts";
 import { systemClock } from "./ports.ts";
@@ -24,7 +28,15 @@ export function createBroker(config: BrokerConfig, options: BrokerOptions = {}):
   return new Broker({
     config,
     authenticator,
-    createHttpHandler: () => async () => new Response("not found\n", { status: 404 }),
+    createHttpHandler: (api) =>
+      createHttpHandler({
+        api,
+        config,
+        authenticator,
+        logger,
+        metricsText: () =>
+          renderPrometheus({ stats: api.stats, process: processSnapshot(manifest.version) }),
+      }),
     isOriginAllowed: createOriginRule(config),
     logger,
     clock,

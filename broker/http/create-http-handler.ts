@@ -56,7 +56,7 @@ export function createHttpHandler(
       if (url === null) throw new HttpError(Code.badFrame, "the request has no valid URL");
       const route = findRoute(url.pathname, request.method);
       const caller = await authorize(access, route.access, request, address);
-      const query = parseQuery(route.query, url.searchParams);
+      const query = parseQuery(route, url.searchParams);
       const body = route.body?.parse(await readJson(request, limits), "the body") ?? null;
       const { headers } = request;
       const result = await route.handle({ context, caller, query, body, headers });

@@ -21,11 +21,40 @@ export async function readJson(request: Request, limits: BodyLimits): Promise<un
   const declared = Number(request.headers.get("content-length") ?? "0");
   if (declared > limits.maxBytes) throw tooLarge(limits.maxBytes);
   const bytes = await readBytes(request, limits);
+  if (isDeeperThan(bytes, MAX_DEPTH))
+    throw new HttpError(Code.badFrame, `the body is nested deeper than ${MAX_DEPTH} levels`);
   try {
     return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (cause) {
     throw new HttpError(Code.badFrame, "the body is not JSON in UTF-8", { cause });
   }
+}
+
+/**
+ * Arrays and objects within one another. A few bytes of brackets more would take JSON.stringify to the end of
+ * the stack, which it needs a second of CPU to find.
+ */
+const MAX_DEPTH = 64;
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+
+/** Looks at brackets outside of strings; whether the rest is JSON is the parser's business. */
+function isDeeperThan(bytes: Uint8Array, maxDepth: number): boolean {
+  let depth = 0;
+  let isInString = false;
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i] as number;
+    if (isInString) {
+      if (byte === BACKSLASH) i++;
+      else if (byte === QUOTE) isInString = false;
+    } else if (byte === QUOTE) isInString = true;
+    // "[" and "{" differ in one bit, and so do "]" and "}".
+    else if ((byte | 0x20) === 0x7b) {
+      if (++depth > maxDepth) return true;
+    } else if ((byte | 0x20) === 0x7d) depth--;
+  }
+  return false;
 }
 
 function tooLarge(maxBytes: number): HttpError {

@@ -66,23 +66,25 @@ export function route<Query extends Fields, Body = null>(
 }
 
 /** Checks the query: every name known and given once. @throws HttpError */
-export function parseQuery(fields: Fields, params: URLSearchParams): unknown {
+export function parseQuery({ access, query }: Route, params: URLSearchParams): unknown {
+  // Probes and scrapers add what they like, and what takes no credentials takes no parameters.
+  if (access === "public" || access === "metrics") return {};
   const given: Record<string, string> = Object.create(null) as Record<string, string>;
   for (const [name, value] of params) {
     if (name in given) throw badInput(`the parameter ${name.slice(0, 64)} is given twice`);
     given[name] = value;
   }
-  return object(fields).parse(given, "the query");
+  return object(query).parse(given, "the query");
 }
 
 /** Every refusal a route may answer with, its own and those of its kind. */
-export function codesOf({ access, codes, query, body }: Route): readonly CodeInfo[] {
+export function codesOf({ access, codes, body }: Route): readonly CodeInfo[] {
   const all = new Set<CodeInfo>([Code.internal, ...codes]);
+  if (access === "granted" || access === "admin") all.add(Code.badField);
   if (access !== "public") {
     for (const info of [Code.unauthorized, Code.forbidden, Code.revoked]) all.add(info);
     for (const info of [Code.tokenExpired, Code.unavailable]) all.add(info);
   }
-  if (body !== null || Object.keys(query).length > 0) all.add(Code.badField);
   if (body !== null) all.add(Code.badFrame).add(Code.tooLarge);
   return [...all].toSorted((a, b) => a.code - b.code);
 }
