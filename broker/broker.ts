@@ -52,7 +52,7 @@ export class Broker {
     const { config, clock = systemClock, logger = silentLogger } = parts;
     const stats = new Stats();
     const tick = new Tick(clock);
-    const engine = parts.engine ?? createEngine(config, clock, logger);
+    const engine = parts.engine ?? createEngine(config, clock, logger, stats);
     const { maxChannels } = config;
     const namespaces = new Namespaces(config.namespaces);
     this.#parts = parts;

@@ -107,8 +107,9 @@ export async function writeDocs(names: readonly string[], folder = FOLDER): Prom
   const urls = names.map((name) => new URL(name, folder));
   for (const [i, url] of urls.entries()) await Bun.write(url, docs.get(names[i] as string) ?? "");
   const paths = urls.map((url) => Bun.fileURLToPath(url));
-  const fmt = Bun.spawn([process.execPath, "fmt", ...paths], { stdout: "ignore" });
-  if ((await fmt.exited) !== 0) throw new Error("bun fmt failed");
+  const fmt = Bun.spawn([process.execPath, "fmt", ...paths], { stdout: "ignore", stderr: "pipe" });
+  const [code, complaint] = await Promise.all([fmt.exited, new Response(fmt.stderr).text()]);
+  if (code !== 0) throw new Error(`bun fmt: ${complaint}`);
 }
 
 async function main(): Promise<void> {

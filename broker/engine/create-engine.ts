@@ -11,11 +11,22 @@ const MAX_OUTBOX_PUBLICATIONS = 10_000;
 const MAX_OUTBOX_BYTES = 8 * 1024 * 1024;
 
 /** The engine the configuration asks for: over Redis when it names one, else in memory. */
-export function createEngine(config: BrokerConfig, clock: Clock, logger: Logger): Engine {
+export function createEngine(
+  config: BrokerConfig,
+  clock: Clock,
+  logger: Logger,
+  counters: { duplicates: number },
+): Engine {
   const topology = redisTopology(config);
   const { idempotencyWindowMs, idempotencyKeys, channelIdleMs, node } = config;
   if (topology === null) {
-    return new MemoryEngine({ clock, idempotencyWindowMs, idempotencyKeys, channelIdleMs });
+    return new MemoryEngine({
+      clock,
+      counters,
+      idempotencyWindowMs,
+      idempotencyKeys,
+      channelIdleMs,
+    });
   }
   return new RedisEngine({
     topology,
@@ -24,6 +35,7 @@ export function createEngine(config: BrokerConfig, clock: Clock, logger: Logger)
     node,
     clock,
     logger,
+    counters,
     idempotencyWindowMs,
     channelIdleMs,
     maxOutboxPublications: MAX_OUTBOX_PUBLICATIONS,

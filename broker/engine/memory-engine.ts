@@ -35,6 +35,8 @@ export interface MemoryEngineOptions {
   /** How long, and for how many publications a channel, a publication id is remembered. */
   readonly idempotencyWindowMs: number;
   readonly idempotencyKeys: number;
+  /** Counts publishes that were answered with an earlier one's offset. */
+  readonly counters?: { duplicates: number };
   /** How long an unused stream keeps its position, ms. */
   readonly channelIdleMs: number;
 }
@@ -116,7 +118,11 @@ export class MemoryEngine implements Engine {
     const { log, listener } = own;
     if (publicationId !== null) {
       const offset = this.#idsOf(own).find(publicationId, this.#options.clock.nowMs());
-      if (offset > 0) return offset;
+      if (offset > 0) {
+        const { counters } = this.#options;
+        if (counters !== undefined) counters.duplicates++;
+        return offset;
+      }
     }
     if (log.pendingCount === 0) this.#nowMs = this.#options.clock.nowMs();
     else if (listener !== null && log.mustTakeBefore(end - start, meta?.length ?? 0))

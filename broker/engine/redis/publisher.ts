@@ -25,6 +25,7 @@ export interface PublisherContext {
   readonly producer: string;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly counters: { duplicates: number };
   readonly idempotencyWindowMs: number;
   readonly metaTtlMs: number;
 }
@@ -86,7 +87,8 @@ function groupResult(context: PublisherContext, text: string): GroupResult {
     context.logger.log("error", "redis_foreign_value", { error: text.slice(1) });
     return { ok: false, error: new BrokerError(Code.internal, text.slice(1)) };
   }
-  const [offset = "", epoch = ""] = text.split(":");
+  const [offset = "", epoch = "", isDuplicate] = text.split(":");
+  if (isDuplicate === "1") context.counters.duplicates++;
   return { ok: true, firstOffset: Number(offset), epoch };
 }
 

@@ -37,6 +37,8 @@ export interface RedisEngineOptions {
   readonly node: string;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Counts publishes that were answered with an earlier one's offset. */
+  readonly counters: { duplicates: number };
   readonly idempotencyWindowMs: number;
   readonly channelIdleMs: number;
   /** Bounds of each partition's outbox. */
@@ -146,6 +148,7 @@ export class RedisEngine implements Engine {
       producer: `${this.#incarnation}.${node}`,
       clock: this.#options.clock,
       logger: this.#options.logger,
+      counters: this.#options.counters,
       idempotencyWindowMs: this.#options.idempotencyWindowMs,
       metaTtlMs: this.#options.channelIdleMs,
     };
