@@ -9,7 +9,7 @@ import { partitionOf, partitionTags } from "./partition-map.ts";
  *   tw:{p12}:i:<hash>   string: where a publication id was published
  *   tw:{p12}:r:<node>   hash: last batch of one node in one partition, and its result
  *   tw:{p12}:c          pub/sub channel of the partition
- *   tw:cfg              what must be the same on every node
+ *   tw:{p0}:cfg         what must be the same on every node
  */
 export class Keys {
   readonly partitionCount: number;
@@ -23,7 +23,7 @@ export class Keys {
   }
 
   get config(): string {
-    return `${this.#prefix}:cfg`;
+    return `${this.#base(0)}:cfg`;
   }
 
   partition(channel: string): number {

@@ -21,9 +21,13 @@ import type { PublisherContext } from "./publisher.ts";
 import { sendOrdered, sendPlain } from "./publisher.ts";
 import { RedisStream } from "./redis-stream.ts";
 import { Shard } from "./shard.ts";
+import { checkServerSettings, checkSharedConfig } from "./startup-checks.ts";
 import { StreamReader } from "./stream-reader.ts";
 import { StaticTopology } from "./topology.ts";
 import type { Topology, TopologyHost } from "./topology.ts";
+
+/** `start` waits this long for the first server, so that a wrong configuration stops it. */
+const FIRST_CHECK_MS = 1500;
 
 /** Where Redis is: servers that share the partitions for good, or a cluster that moves them. */
 export type RedisTopologyOptions =
@@ -78,6 +82,11 @@ export class RedisEngine implements Engine {
   /** A node that comes back is another: what it had under way is not its any more. */
   readonly #incarnation: string;
   #wantsAll = 0;
+  readonly #checked = new WeakSet<Shard>();
+  readonly #firstCheck = Promise.withResolvers<void>();
+  /** Why this node must not work with this data; null when it may. */
+  #mismatch: string | null = null;
+  #isStopped = false;
   #nextId = 1;
   #onUnknown: (channel: string) => void = () => {};
 
@@ -101,12 +110,40 @@ export class RedisEngine implements Engine {
     });
   }
 
-  /** Connects in the background: Redis need not be there yet. */
-  start(): Promise<void> {
+  /**
+   * Connects. Redis need not be there yet: then it goes on in the background, and `isReady` says so.
+   * @throws Error when the data in Redis was made with other partitions
+   */
+  async start(): Promise<void> {
     for (let index = 0; index < this.#keys.partitionCount; index++) this.#addPartition(index);
     this.#topology.start();
     this.#auditor.start();
-    return Promise.resolve();
+    const wait = Promise.withResolvers<void>();
+    const timer = setTimeout(wait.resolve, FIRST_CHECK_MS);
+    await Promise.race([this.#firstCheck.promise, wait.promise]);
+    clearTimeout(timer);
+    if (this.#mismatch === null) return;
+    await this.stop();
+    throw new Error(this.#mismatch);
+  }
+
+  /** Looks at a server when it is reached, once. */
+  async #check(shard: Shard): Promise<void> {
+    if (this.#checked.has(shard)) return;
+    this.#checked.add(shard);
+    const { logger } = this.#options;
+    try {
+      const isHome = !shard.isCluster || this.#partitions[0]?.shard === shard;
+      if (isHome) this.#mismatch ??= await checkSharedConfig(shard, this.#keys);
+      await checkServerSettings(shard, logger);
+    } catch (error) {
+      this.#checked.delete(shard);
+      logger.log("debug", "redis_check_failed", { shard: shard.index, error: String(error) });
+      return;
+    }
+    this.#firstCheck.resolve();
+    if (this.#mismatch === null || this.#isStopped) return;
+    logger.log("error", "redis_config_mismatch", { error: this.#mismatch });
   }
 
   #createTopology(): Topology {
@@ -190,12 +227,14 @@ export class RedisEngine implements Engine {
   }
 
   async stop(): Promise<void> {
+    this.#isStopped = true;
     this.#auditor.stop();
     for (const partition of this.#partitions) partition.stop();
     this.#topology.stop();
   }
 
   isReady(): boolean {
+    if (this.#mismatch !== null) return false;
     return this.#partitions.every(({ shard }) => shard?.canPublish === true && shard.isSubscribed);
   }
 
@@ -287,6 +326,10 @@ export class RedisEngine implements Engine {
     requestId: number,
   ): number {
     const own = stream as RedisStream;
+    if (this.#mismatch !== null) {
+      ack?.publishFailed(requestId, new BrokerError(Code.unavailable, this.#mismatch));
+      return 0;
+    }
     own.lastUsedMs = this.#options.clock.nowMs();
     const { ordered, plain } = this.#partitionOf(own);
     const outbox = own.isRecoverable ? ordered : plain;
