@@ -169,8 +169,10 @@ export class RedisEngine implements Engine {
       logger,
       message: (channel, message) => this.#received(channel, message),
       moved: () => this.#topology.refresh(),
-      resubscribed: (shard) =>
-        this.#auditor.audit((stream) => this.#partitionOf(stream).shard === shard),
+      resubscribed: (shard) => {
+        void this.#check(shard);
+        this.#auditor.audit((stream) => this.#partitionOf(stream).shard === shard);
+      },
       lostSubscriptions: (shard) =>
         logger.log("warn", "redis_subscriptions_lost", { shard: shard.index }),
     });
