@@ -29,6 +29,8 @@ import type { Topology, TopologyHost } from "./topology.ts";
 /** `start` waits this long for the first server, so that a wrong configuration stops it. */
 const FIRST_CHECK_MS = 1500;
 
+const RECHECK_MS = 200;
+
 /** Where Redis is: servers that share the partitions for good, or a cluster that moves them. */
 export type RedisTopologyOptions =
   | { readonly type: "servers"; readonly shards: readonly ShardAddress[] }
@@ -139,6 +141,8 @@ export class RedisEngine implements Engine {
     } catch (error) {
       this.#checked.delete(shard);
       logger.log("debug", "redis_check_failed", { shard: shard.index, error: String(error) });
+      // The connection for reads may come up after the one that told us.
+      if (!this.#isStopped) setTimeout(() => void this.#check(shard), RECHECK_MS);
       return;
     }
     this.#firstCheck.resolve();
