@@ -176,11 +176,14 @@ function run([program, ...args]) {
   child.stderr.setEncoding("utf8").on("data", keep);
   return new Promise((resolve) => {
     child.once("error", (error) => resolve({ code: 126, output: error.message }));
-    // A service that was started all the same could hold the output open.
     child.once("exit", (code) => {
-      setTimeout(() => resolve({ code: code ?? 1, output }), OUTPUT_LIMIT_MS);
+      // A service that was started all the same could hold the output open.
+      const timer = setTimeout(() => resolve({ code: code ?? 1, output }), OUTPUT_LIMIT_MS);
+      child.once("close", () => {
+        clearTimeout(timer);
+        resolve({ code: code ?? 1, output });
+      });
     });
-    child.once("close", (code) => resolve({ code: code ?? 1, output }));
   });
 }
 
