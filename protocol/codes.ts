@@ -51,7 +51,6 @@ export const Code = {
   badChannel: info(4007, "bad_channel", "error", 400, "not a valid channel name or pattern"),
   unknownOp: info(4008, "unknown_op", "error", 400, "the broker does not know this op"),
   badField: info(4009, "bad_field", "error", 400, "a field has the wrong type or is out of range"),
-  connectionLimit: info(4010, "connection_limit", "both", 429, "too many connections of this user"),
   channelLimit: info(
     4011,
     "channel_limit",
@@ -98,6 +97,7 @@ export const Code = {
     504,
     "it is not known whether this was published",
   ),
+  connectionLimit: info(4107, "connection_limit", "both", 429, "too many connections of this user"),
   tokenExpired: info(
     4109,
     "token_expired",

@@ -11,7 +11,7 @@ import type { Topology, TopologyHost } from "./topology.ts";
 const REFRESH_MS = 5000;
 const MIN_REFRESH_MS = 50;
 
-/** While the last reading failed, the next follows sooner. */
+/** While the last reading failed, or a server is away, the next follows sooner: a failover is not announced. */
 const RETRY_MS = 200;
 
 export interface ClusterTopologyOptions {
@@ -81,7 +81,9 @@ export class ClusterTopology implements Topology {
     this.#isReading = false;
     if (this.#isStopped) return;
     if (ranges !== null) this.#assign(ranges);
-    this.#readIn(ranges === null ? RETRY_MS : REFRESH_MS);
+    const isSettled =
+      ranges !== null && this.shards().every((shard) => shard.canPublish && shard.isSubscribed);
+    this.#readIn(isSettled ? REFRESH_MS : RETRY_MS);
   }
 
   /** The slot map from the first node that has one. */

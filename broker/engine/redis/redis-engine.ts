@@ -177,8 +177,10 @@ export class RedisEngine implements Engine {
         void this.#check(shard);
         this.#auditor.audit((stream) => this.#partitionOf(stream).shard === shard);
       },
-      lostSubscriptions: (shard) =>
-        logger.log("warn", "redis_subscriptions_lost", { shard: shard.index }),
+      lostSubscriptions: (shard) => {
+        logger.log("warn", "redis_subscriptions_lost", { shard: shard.index });
+        this.#topology.refresh();
+      },
     });
   }
 
