@@ -333,12 +333,21 @@ export class Hub implements ChannelHost, TickWork {
   }
 
   presenceChanged(channel: Channel, type: "join" | "leave", member: PresenceMember): void {
-    const frame = encodePresencePush({ type, channelId: channel.id, ...member });
-    const push = ({ session, flags, isAnnounced }: Subscriber): void => {
-      if ((flags & SubscribeFlag.joinLeave) !== 0 && isAnnounced) session.reply(frame);
+    const watching = new Set<Session>();
+    const add = ({ session, flags, isAnnounced }: Subscriber): void => {
+      if ((flags & SubscribeFlag.joinLeave) !== 0 && isAnnounced) watching.add(session);
     };
-    channel.subscribers.forEach(push);
-    this.#matched(channel).forEach(push);
+    channel.subscribers.forEach(add);
+    this.#matched(channel).forEach(add);
+    if (this.#patternCount > 0) {
+      // A session may be subscribed by name for publications, and watch by a pattern.
+      this.#patterns.match(channel.name, ({ session, flags }) => {
+        const isByName = session.subscriptions.get(channel.name)?.type === "channel";
+        if ((flags & SubscribeFlag.joinLeave) !== 0 && isByName) watching.add(session);
+      });
+    }
+    const frame = encodePresencePush({ type, channelId: channel.id, ...member });
+    for (const session of watching) session.reply(frame);
   }
 
   /** Not a publication is missing, but positions have a new epoch: everybody is told it. */

@@ -20,7 +20,7 @@ import type { PublishOptions } from "./publish-options.ts";
 import { recoverFrom } from "./subscription.ts";
 import type { SubscribeOptions, Subscription } from "./subscription.ts";
 import { decodeWith, encodePayload } from "./value-codec.ts";
-import type { Decode, Decoded, Decoding, Encoding } from "./value-codec.ts";
+import type { Decode, DecodedBy, Decoding, Encoding } from "./value-codec.ts";
 
 /** Channel names found valid, so that a busy publisher's are checked once. */
 const MAX_CHECKED_NAMES = 1024;
@@ -107,11 +107,16 @@ export class TickwireClient {
     options?: SubscribeOptions,
     onPublication?: (publication: Publication<T>) => void,
   ): Subscription<T>;
-  subscribe<D extends Decoding = "value">(
+  subscribe<T>(
     channel: string,
-    options?: SubscribeOptions & { readonly decode?: D },
-    onPublication?: (publication: Publication<Decoded<D>>) => void,
-  ): Subscription<Decoded<D>>;
+    options: SubscribeOptions & { readonly decode: Decode<T> },
+    onPublication?: (publication: Publication<T>) => void,
+  ): Subscription<T>;
+  subscribe<Name extends keyof DecodedBy = "value">(
+    channel: string,
+    options?: SubscribeOptions & { readonly decode?: Name },
+    onPublication?: (publication: Publication<DecodedBy[Name]>) => void,
+  ): Subscription<DecodedBy[Name]>;
   subscribe(
     channel: string | Channel<unknown>,
     options: SubscribeOptions & { readonly decode?: Decoding } = {},
@@ -197,10 +202,14 @@ export class TickwireClient {
 
   /** Reads kept publications of one channel. Rejects with a TickwireError. */
   history<T>(channel: Channel<T>, options?: HistoryOptions): Promise<History<T>>;
-  history<D extends Decoding = "value">(
+  history<T>(
     channel: string,
-    options?: HistoryOptions & { readonly decode?: D },
-  ): Promise<History<Decoded<D>>>;
+    options: HistoryOptions & { readonly decode: Decode<T> },
+  ): Promise<History<T>>;
+  history<Name extends keyof DecodedBy = "value">(
+    channel: string,
+    options?: HistoryOptions & { readonly decode?: Name },
+  ): Promise<History<DecodedBy[Name]>>;
   async history(
     channel: string | Channel<unknown>,
     options: HistoryOptions & { readonly decode?: Decoding } = {},

@@ -19,7 +19,7 @@ export type {
 } from "./subscription-events.ts";
 export type { TokenOption } from "./token.ts";
 export type { WebSocketClass, WebSocketLike } from "./transport.ts";
-export type { Decode, Decoded, Decoding, Encode, Encoding } from "./value-codec.ts";
+export type { Decode, DecodedBy, Decoding, Encode, Encoding } from "./value-codec.ts";
 export type { ConnectionLimits } from "../protocol/messages/connected.ts";
 export type { PublicationMeta } from "../protocol/messages/meta.ts";
 export type { PresenceMember } from "../protocol/messages/presence.ts";

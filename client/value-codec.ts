@@ -15,13 +15,6 @@ export interface DecodedBy {
 export type Decode<T> = (bytes: Uint8Array) => T;
 /** How to read payloads: a named way, or a function of the application. */
 export type Decoding = keyof DecodedBy | Decode<unknown>;
-/** The type a `Decoding` gives. */
-export type Decoded<D> = D extends keyof DecodedBy
-  ? DecodedBy[D]
-  : D extends Decode<infer T>
-    ? T
-    : never;
-
 export type Encode<T> = (value: T) => Uint8Array;
 /** How to write values: msgpack (the default), a named way, or a function of the application. */
 export type Encoding<T = never> = "value" | "json" | "text" | Encode<T>;

@@ -1,4 +1,5 @@
 import { publicationSize, writePublication } from "../../protocol/messages/publication.ts";
+import { copyBytes } from "../../protocol/writer.ts";
 
 /** Chunks grow from the first size to the last, so that a quiet channel costs little. */
 const FIRST_CHUNK_BYTES = 512;
@@ -97,12 +98,15 @@ export class PublicationLog {
   }
 
   /**
-   * Whether a publication of this size needs a new chunk while others are pending: those must be taken
-   * first, so that pending ones always lie in one run.
+   * Whether what is pending must be taken before a publication of this size is appended: pending ones
+   * always lie in one run, and a run is no longer than the largest chunk.
    */
   mustTakeBefore(payloadBytes: number, metaBytes: number): boolean {
     const tail = this.#tail;
-    return this.#pendingCount > 0 && tail !== null && !this.#fits(tail, payloadBytes, metaBytes);
+    if (this.#pendingCount === 0 || tail === null) return false;
+    if (this.#fits(tail, payloadBytes, metaBytes)) return false;
+    const size = publicationSize(this.#channelId, this.#offset + 1, payloadBytes, metaBytes);
+    return tail.end - this.#pendingStart + size > LAST_CHUNK_BYTES;
   }
 
   #fits(chunk: Chunk, payloadBytes: number, metaBytes: number): boolean {
@@ -144,17 +148,41 @@ export class PublicationLog {
   }
 
   #roll(payloadBytes: number, metaBytes: number, nowMs: number): Chunk {
-    const needed = publicationSize(this.#channelId, this.#offset + 1, payloadBytes, metaBytes);
+    const last = this.#tail;
+    const pendingBytes =
+      last === null || this.#pendingCount === 0 ? 0 : last.end - this.#pendingStart;
+    const needed =
+      pendingBytes + publicationSize(this.#channelId, this.#offset + 1, payloadBytes, metaBytes);
     const size = Math.max(needed, this.#nextChunkBytes());
-    if (this.#historySize === 0) this.clear();
-    else this.trim(nowMs);
+    if (this.#historySize > 0) this.trim(nowMs);
     let chunk = this.#spare;
     this.#spare = null;
-    if (chunk === null || chunk.bytes.length < size) chunk = new Chunk(size, this.#offset + 1);
-    else chunk.rewind(this.#offset + 1);
+    const firstOffset = this.#offset - this.#pendingCount + 1;
+    if (chunk === null || chunk.bytes.length < size) chunk = new Chunk(size, firstOffset);
+    else chunk.rewind(firstOffset);
+    if (last !== null && this.#pendingCount > 0) this.#movePending(last, chunk);
+    if (this.#historySize === 0) this.#chunks.length = 0;
     this.#chunks.push(chunk);
     this.#tail = chunk;
     return chunk;
+  }
+
+  /**
+   * Pending publications go on in the new chunk, so that they still leave as one message: a tick split in two
+   * writes makes a publisher that waits for its deliveries come in two parts from then on.
+   */
+  #movePending(from: Chunk, to: Chunk): void {
+    const first = from.starts.length - this.#pendingCount;
+    for (let i = first; i < from.starts.length; i++) {
+      to.starts.push((from.starts[i] as number) - this.#pendingStart);
+      to.timesMs.push(from.timesMs[i] as number);
+    }
+    to.end = copyBytes(to.bytes, 0, from.bytes, this.#pendingStart, from.end);
+    from.end = this.#pendingStart;
+    from.starts.length = first;
+    from.timesMs.length = first;
+    this.#pendingStart = 0;
+    if (first === 0) this.#chunks.splice(this.#chunks.indexOf(from), 1);
   }
 
   /**

@@ -1,9 +1,12 @@
 import { fileURLToPath } from "node:url";
 
-const ENTRY = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
+/** What the `tickwire` binary runs. */
+export const CLI_ENTRY = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
 
 /** What a command sees of our environment: no setting of the machine may change a test. */
-function cleanEnvironment(added: Readonly<Record<string, string>>): Record<string, string> {
+export function cleanEnvironment(
+  added: Readonly<Record<string, string>> = {},
+): Record<string, string> {
   const kept: Record<string, string> = {};
   for (const [name, value] of Object.entries(process.env)) {
     if (value !== undefined && !name.startsWith("TICKWIRE_")) kept[name] = value;
@@ -30,7 +33,7 @@ export class CliProcess implements AsyncDisposable {
   readonly #stderr: Collected;
 
   constructor(args: readonly string[], options: SpawnOptions = {}) {
-    this.#child = Bun.spawn([process.execPath, "--no-install", ENTRY, ...args], {
+    this.#child = Bun.spawn([process.execPath, "--no-install", CLI_ENTRY, ...args], {
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
       env: cleanEnvironment(options.env ?? {}),
       stdin: stdinOf(options.input),

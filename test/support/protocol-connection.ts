@@ -22,6 +22,13 @@ export interface ConnectionOptions {
   readonly offers?: readonly string[];
 }
 
+/** The frames that may have this type. */
+type FrameOf<Type, Frame extends ServerFrame = ServerFrame> = Frame extends ServerFrame
+  ? Type extends Frame["type"]
+    ? Frame
+    : never
+  : never;
+
 interface Waiter {
   readonly isDone: () => boolean;
   readonly resolve: () => void;
@@ -129,13 +136,12 @@ export class ProtocolConnection implements AsyncDisposable {
   /** The first frame of this type that the condition holds for, received already or to come. */
   async frame<Type extends ServerFrame["type"]>(
     type: Type,
-    isWanted: (frame: Extract<ServerFrame, { type: Type }>) => boolean = () => true,
-  ): Promise<Extract<ServerFrame, { type: Type }>> {
-    type Wanted = Extract<ServerFrame, { type: Type }>;
+    isWanted: (frame: FrameOf<Type>) => boolean = () => true,
+  ): Promise<FrameOf<Type>> {
     const find = (): ServerFrame | undefined =>
-      this.frames.find((frame) => frame.type === type && isWanted(frame as Wanted));
+      this.frames.find((frame) => frame.type === type && isWanted(frame as FrameOf<Type>));
     await this.until(() => find() !== undefined);
-    return find() as Wanted;
+    return find() as FrameOf<Type>;
   }
 
   /** Resolves to how the connection ended. */

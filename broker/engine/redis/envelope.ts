@@ -1,15 +1,20 @@
+import type { PresenceMember } from "../../../protocol/messages/presence.ts";
+
 /**
  * What lies in a history entry and in a pub/sub message. All integers big-endian.
  *
  *   run      = *( payloadBytes u32, metaBytes u16, meta, payload )      publications of one channel in order
- *   message  = kind u8, *group
+ *   message  = kind u8, *group / *change
  *   group    = nameBytes u8, name, epochBytes u8, epoch, firstOffset u64, count u16, timeMs u64,
  *              runBytes u32, run
  *
  * kind 1: offsets were given by Redis (a recoverable channel). kind 2: there are none (epoch empty,
- * firstOffset 0), order is the order of arrival.
+ * firstOffset 0), order is the order of arrival. kind 3: no publications but changes of presence,
+ *
+ *   change   = type u8 (1 join, 0 leave), nameBytes u8, name, connectionBytes u8, connection,
+ *              userBytes u16, user as JSON
  */
-export const MessageKind = { ordered: 1, plain: 2 } as const;
+export const MessageKind = { ordered: 1, plain: 2, presence: 3 } as const;
 
 /** Bytes a publication takes in a run, beside its payload and meta. */
 export const RUN_HEADER_BYTES = 6;
@@ -124,4 +129,32 @@ export function writePlainMessage(
     at += run.length;
   }
   return buffer;
+}
+
+/** A connection entered or left the presence of a channel. */
+export interface PresenceChange {
+  readonly type: "join" | "leave";
+  readonly channel: string;
+  readonly member: PresenceMember;
+}
+
+/** Reads a message of kind 3; the presence script writes them. Throws when it is not one of ours. */
+export function readPresenceMessage(
+  message: Buffer,
+  visit: (change: PresenceChange) => void,
+): void {
+  let at = 1;
+  const text = (length: number): string => {
+    if (at + length > message.length) throw new RangeError("a change is cut short");
+    at += length;
+    return message.toString("utf8", at - length, at);
+  };
+  while (at < message.length) {
+    const type = message.readUInt8(at++) === 1 ? "join" : "leave";
+    const channel = text(message.readUInt8(at++));
+    const connection = text(message.readUInt8(at++));
+    at += 2;
+    const user = JSON.parse(text(message.readUInt16BE(at - 2))) as string | null;
+    visit({ type, channel, member: { connection, user } });
+  }
 }

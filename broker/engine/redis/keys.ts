@@ -9,7 +9,25 @@ import { partitionOf, partitionTags } from "./partition-map.ts";
  *   tw:{p12}:i:<hash>   string: where a publication id was published
  *   tw:{p12}:r:<node>   hash: last batch of one node in one partition, and its result
  *   tw:{p12}:c          pub/sub channel of the partition
+ *   tw:{p12}:p:<hash>   hash: who is present on a channel, by connection
+ *   tw:{p12}:x:<node>   set: what one node has entered into the partition's presence
  *   tw:{p0}:cfg         what must be the same on every node
+ *
+ * What belongs to no channel is beside the first partition's keys, so that one script can see all of it;
+ * <lease> names a run of a node as long as it keeps its lease:
+ *
+ *   tw:{p0}:nodes              set: who has a lease, or had one and is not found dead yet
+ *   tw:{p0}:lease:<lease>      string that expires
+ *   tw:{p0}:dead               set: whose entries are to be deleted
+ *   tw:{p0}:claim:<lease>      string that expires: somebody deletes them now
+ *   tw:{p0}:gone:<lease>       string that expires: they were deleted
+ *   tw:{p0}:connections:<lease>:{i,v}  sorted set and hash: a node's connections by id and by user
+ *   tw:{p0}:channels:<lease>:{i,v}     the same: its channels
+ *   tw:{p0}:u:<hash>           hash: connections of a user, by lease
+ *   tw:{p0}:revoked            sorted set: users and tokens revoked, by time
+ *   tw:{p0}:disconnected       sorted set: users disconnected of late, by time
+ *   tw:{p0}:control            pub/sub channel of all nodes
+ *   tw:{p0}:control:<node>     pub/sub channel of one: answers to what it asked
  */
 export class Keys {
   readonly partitionCount: number;
@@ -52,6 +70,24 @@ export class Keys {
 
   ring(partition: number, node: string): string {
     return `${this.#base(partition)}:r:${nameHash(node)}`;
+  }
+
+  presence(partition: number, hash: string): string {
+    return `${this.#base(partition)}:p:${hash}`;
+  }
+
+  /** What the holder of a lease has entered into the partition's presence. */
+  presenceIndex(partition: number, lease: string): string {
+    return `${this.#base(partition)}:x:${lease}`;
+  }
+
+  /** A key that belongs to no channel. */
+  home(name: string): string {
+    return `${this.#base(0)}:${name}`;
+  }
+
+  user(user: string): string {
+    return this.home(`u:${nameHash(user)}`);
   }
 
   pubsub(partition: number): string {

@@ -4,7 +4,7 @@ export interface Script {
   readonly sha: string;
 }
 
-function script(source: string): Script {
+export function script(source: string): Script {
   return { source, sha: new Bun.CryptoHasher("sha1").update(source).digest("hex") };
 }
 
