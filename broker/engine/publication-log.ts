@@ -3,7 +3,7 @@ import { copyBytes } from "../../protocol/writer.ts";
 
 /** Chunks grow from the first size to the last, so that a quiet channel costs little. */
 const FIRST_CHUNK_BYTES = 512;
-const LAST_CHUNK_BYTES = 64 * 1024;
+const LAST_CHUNK_BYTES = 128 * 1024;
 
 /** A chunk is made for as many publications as are kept, within these bounds: see `#nextChunkBytes`. */
 const MIN_CHUNK_ENTRIES = 16;

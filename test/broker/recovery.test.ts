@@ -46,6 +46,26 @@ describe("recovery", () => {
     }
   });
 
+  test("continues a position of the epoch before, up to where the two part and no further", () => {
+    const random = new Random(seed);
+    for (let round = 0; round < 3000; round++) {
+      const forkOffset = random.below(30);
+      const parent = { epoch: "then", forkOffset };
+      const offset = forkOffset + random.below(20);
+      const firstOffset = offset + 1 - random.below(offset + 1);
+      const stream = { epoch: "now", parent, offset, firstOffset };
+      const position = { epoch: "then", offset: random.below(50) };
+      const plan = planRecovery({ type: "position", position }, stream);
+      const isShared = position.offset <= forkOffset;
+      const isKept = position.offset + 1 >= firstOffset;
+      expect(plan.recovered).toBe(isShared && isKept);
+      expect(plan.count).toBe(plan.recovered ? offset - position.offset : 0);
+      const elsewhere = { epoch: "another", offset: position.offset };
+      const other = planRecovery({ type: "position", position: elsewhere }, stream);
+      expect(other).toMatchObject({ recovered: false, count: 0 });
+    }
+  });
+
   test("gives the newest n, as many as there are, and never calls that recovered", () => {
     const random = new Random(seed);
     for (let round = 0; round < 2000; round++) {

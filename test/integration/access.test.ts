@@ -166,14 +166,15 @@ describe("refresh", () => {
   });
 });
 
-describe("the end of a token", () => {
-  async function startAt(): Promise<{ node: TestBroker; clock: VirtualClock; token: string }> {
-    const clock = new VirtualClock();
-    const node = await startBroker({ tokenSecret: TOKEN_SECRET, tokenClockToleranceS: 5, clock });
-    const token = await signToken("ada", ALL, { expS: 600, nowMs: clock.wallMs() });
-    return { node, clock, token };
-  }
+/** A broker whose time is ours, and a token that ends 600 s from now. */
+async function startAt(): Promise<{ node: TestBroker; clock: VirtualClock; token: string }> {
+  const clock = new VirtualClock();
+  const node = await startBroker({ tokenSecret: TOKEN_SECRET, tokenClockToleranceS: 5, clock });
+  const token = await signToken("ada", ALL, { expS: 600, nowMs: clock.wallMs() });
+  return { node, clock, token };
+}
 
+describe("the end of a token", () => {
   test("is told 30 s before, and closes the connection with 4109 once the tolerance has passed", async () => {
     const { node, clock, token } = await startAt();
     await using _ = node;

@@ -26,7 +26,9 @@ describe("a recorded feed comes out as it went in", () => {
     const path = join(DATA, name);
     const isThere = existsSync(path);
     if (!isThere)
-      console.error(`SKIPPED ${name}: there is no ${path}; TICKWIRE_DATA names the folder`);
+      process.stderr.write(
+        `SKIPPED ${name}: there is no ${path}; TICKWIRE_DATA names the folder\n`,
+      );
     test.skipIf(!isThere)(name, async () => {
       await using broker = await startBrokerProcess();
       const bytes = readFileSync(path);
@@ -34,7 +36,7 @@ describe("a recorded feed comes out as it went in", () => {
       await using pattern = await subscribe(broker.url, "market.>", bytes);
       const { code, stderr } = await publish(broker.url, path);
       expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringContaining("published") });
-      console.error(`${name}: ${bytes.length} bytes, SHA-256 ${sha256(bytes)}`);
+      process.stderr.write(`${name}: ${bytes.length} bytes, SHA-256 ${sha256(bytes)}\n`);
       await expectBytes(exact, bytes);
       await expectBytes(pattern, bytes);
     });

@@ -97,6 +97,19 @@ describe("presence", () => {
     expect((await watcher.frame("leave")).channelId).toBe(channelId);
   });
 
+  test("a pattern that watches does so for a channel that is subscribed to by name as well", async () => {
+    await using node = await startBroker();
+    await using watcher = await ProtocolClient.connect(node.url);
+    await using other = await ProtocolClient.connect(node.url);
+    await watcher.subscribe("a.*", { flags: WATCH });
+    await watcher.subscribe("a.>", { flags: WATCH });
+    await watcher.subscribe("a.b");
+    await other.subscribe("a.b", { flags: ENTER });
+    await other.unsubscribe("a.b");
+    await watcher.until(() => told(watcher).length === 2);
+    expect(told(watcher)).toEqual([`join ${other.connectionId}`, `leave ${other.connectionId}`]);
+  });
+
   test("where it is off it is refused, and nothing else is", async () => {
     await using node = await startBroker({ namespaces: [{ pattern: "off.>", presence: false }] });
     await using client = await ProtocolClient.connect(node.url);

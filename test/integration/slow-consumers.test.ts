@@ -6,6 +6,7 @@ import { checkContiguous } from "../support/history-checker.ts";
 import { ProtocolClient, subscribeFrame } from "../support/protocol-client.ts";
 import { announceSeed, Random } from "../support/random.ts";
 import { StallingClient } from "../support/stalling-client.ts";
+import { TcpProxy } from "../support/tcp-proxy.ts";
 
 const seed = announceSeed("slow-consumers");
 
@@ -127,6 +128,32 @@ describe("a slow consumer", () => {
       });
     }
   }
+
+  test("that is frozen, as behind a dead network, is closed as well, and delays nobody", async () => {
+    await using node = await startBroker({ outboundBytes: 64 * 1024, historySize: 0 });
+    const { stats } = node.broker.api;
+    await using proxy = await TcpProxy.start(node.port);
+    await using frozen = await ProtocolClient.connect(`ws://127.0.0.1:${proxy.port}`);
+    await using publisher = await ProtocolClient.connect(node.url);
+    await using fast = await ProtocolClient.connect(node.url);
+    for (const client of [frozen, fast]) await client.subscribe("a");
+    await publisher.publish("a", "before");
+    await frozen.untilPublications(1);
+    proxy.pause();
+    const payload = new Uint8Array(PAYLOAD_BYTES);
+    const count = await publishUntil(
+      publisher,
+      "a",
+      () => payload,
+      () => closesAsSlow(node.broker) === 1,
+    );
+    await fast.untilPublications(count + 1);
+    checkContiguous(fast.publications, 0);
+    expect(stats.outboundQueuedBytes).toBe(0);
+    proxy.resume();
+    expect((await frozen.untilClosed()).code).toBe(4101);
+    checkContiguous(frozen.publications, 0);
+  });
 
   test("that is cut off while much waits for it leaves nothing behind", async () => {
     await using node = await startBroker({ outboundBytes: "64MiB", historySize: 4 });

@@ -23,9 +23,9 @@ export interface ConnectionOptions {
 }
 
 /** The frames that may have this type. */
-type FrameOf<Type, Frame extends ServerFrame = ServerFrame> = Frame extends ServerFrame
-  ? Type extends Frame["type"]
-    ? Frame
+type FrameOf<Type, Any extends ServerFrame = ServerFrame> = Any extends ServerFrame
+  ? Type extends Any["type"]
+    ? Any
     : never
   : never;
 

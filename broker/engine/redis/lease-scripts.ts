@@ -53,20 +53,21 @@ return { standing, expired }
  * deleting what dead ones left: one node at a time does it, and when it does not come to the end, another.
  *
  *   KEYS  nodes, dead
- *   ARGV  what the keys of leases and of claims begin with, claim ms, dead nodes to claim at most, suspects
+ *   ARGV  what the keys of leases, of claims and of swept nodes begin with, claim ms, dead nodes to claim at
+ *         most, suspects
  *
  * Returns the names of the leases claimed.
  */
 export const claimScript = script(`
-for i = 5, #ARGV do
-  if redis.call('exists', ARGV[1] .. ARGV[i]) == 0 then
+for i = 6, #ARGV do
+  if redis.call('exists', ARGV[1] .. ARGV[i], ARGV[3] .. ARGV[i]) == 0 then
     redis.call('srem', KEYS[1], ARGV[i])
     redis.call('sadd', KEYS[2], ARGV[i])
   end
 end
 local claimed = {}
-for _, name in ipairs(redis.call('srandmember', KEYS[2], ARGV[4])) do
-  if redis.call('set', ARGV[2] .. name, '1', 'NX', 'PX', ARGV[3]) then claimed[#claimed + 1] = name end
+for _, name in ipairs(redis.call('srandmember', KEYS[2], ARGV[5])) do
+  if redis.call('set', ARGV[2] .. name, '1', 'NX', 'PX', ARGV[4]) then claimed[#claimed + 1] = name end
 end
 return claimed
 `);

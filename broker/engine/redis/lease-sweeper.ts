@@ -70,8 +70,8 @@ export class LeaseSweeper {
 
   async #sweepDue(): Promise<void> {
     const { home, keys } = this.#options;
-    const suspects = await this.#overdue();
-    if (suspects === null) return;
+    const overdue = await this.#overdue();
+    if (overdue === null) return;
     const claimed = texts(
       await home.run(
         claimScript,
@@ -79,12 +79,15 @@ export class LeaseSweeper {
         [
           keys.home("lease:"),
           keys.home("claim:"),
+          keys.home("gone:"),
           String(CLAIM_MS),
           String(MAX_CLAIMED),
-          ...suspects,
+          ...overdue,
         ],
       ),
     );
+    // Redis knows of them now, whoever sweeps them.
+    for (const name of overdue) this.#expiredSinceMs.delete(name);
     for (const name of claimed) {
       if (!this.#isStopped) await this.#sweep(name);
     }
@@ -97,22 +100,15 @@ export class LeaseSweeper {
     const view = await lease.read();
     if (view === null) return null;
     const nowMs = clock.nowMs();
-    const expired = new Set([...view.expired, ...suspects, ...this.#stillUnknown(view.standing)]);
-    for (const name of this.#expiredSinceMs.keys()) {
-      if (!expired.has(name)) this.#expiredSinceMs.delete(name);
+    for (const name of view.standing) this.#expiredSinceMs.delete(name);
+    for (const name of [...view.expired, ...suspects]) {
+      if (!this.#expiredSinceMs.has(name) && !view.standing.has(name)) {
+        this.#expiredSinceMs.set(name, nowMs);
+      }
     }
-    const overdue: string[] = [];
-    for (const name of expired) {
-      const sinceMs = this.#expiredSinceMs.get(name);
-      if (sinceMs === undefined) this.#expiredSinceMs.set(name, nowMs);
-      else if (nowMs - sinceMs >= timings.graceMs) overdue.push(name);
-    }
-    return overdue;
-  }
-
-  /** Suspects of earlier rounds; they are in nobody's list of nodes, so nothing else names them. */
-  #stillUnknown(standing: ReadonlySet<string>): string[] {
-    return [...this.#expiredSinceMs.keys()].filter((name) => !standing.has(name));
+    return [...this.#expiredSinceMs.keys()].filter(
+      (name) => nowMs - (this.#expiredSinceMs.get(name) as number) >= timings.graceMs,
+    );
   }
 
   async #sweep(name: string): Promise<void> {
@@ -129,7 +125,6 @@ export class LeaseSweeper {
       ],
       [name, String(REMEMBERED_MS)],
     );
-    this.#expiredSinceMs.delete(name);
     stats.nodesSwept++;
     logger.log("info", "node_swept", { lease: name });
   }
