@@ -6,6 +6,7 @@ import type { BrokerConfig } from "./config/config.ts";
 import type { BrokerContext } from "./context.ts";
 import { createEngine } from "./engine/create-engine.ts";
 import type { Engine } from "./engine/engine.ts";
+import { refuseHandshake } from "./handshake.ts";
 import { Hub } from "./hub.ts";
 import { adopt } from "./interest.ts";
 import { Namespaces } from "./namespace.ts";
@@ -134,14 +135,15 @@ export class Broker {
     const { registry } = this.#context;
     const { maxConnections, maxConnectionsPerIp } = this.#config;
     if (!this.#parts.isOriginAllowed(request.headers.get("origin"), request)) {
-      return refusal(Code.forbidden.httpStatus, "origin not allowed");
+      return refuseHandshake(Code.forbidden, "origin not allowed");
     }
-    if (this.#state !== "running") return refusal(503, "this broker is shutting down");
+    if (this.#state !== "running")
+      return refuseHandshake(Code.drain, "this broker is shutting down");
     if (maxConnections > 0 && registry.size >= maxConnections) {
-      return refusal(503, "this broker has its maximum of connections");
+      return refuseHandshake(Code.overloaded, "this broker has its maximum of connections");
     }
     if (maxConnectionsPerIp > 0 && registry.countOfAddress(address) >= maxConnectionsPerIp) {
-      return refusal(429, "too many connections from this address");
+      return refuseHandshake(Code.connectionLimit, "too many connections from this address");
     }
     return null;
   }
@@ -217,9 +219,4 @@ export class Broker {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
   }
-}
-
-function refusal(status: number, message: string): Response {
-  const headers: Record<string, string> = status === 403 ? {} : { "Retry-After": "5" };
-  return new Response(`${message}\n`, { status, headers });
 }

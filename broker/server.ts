@@ -1,12 +1,10 @@
 import type { Server, ServerWebSocket, WebSocketHandler } from "bun";
 
+import { Code } from "../protocol/codes.ts";
 import type { CodeInfo } from "../protocol/codes.ts";
 import { MAX_CLOSE_REASON_BYTES } from "../protocol/limits.ts";
-import {
-  SUBPROTOCOL_JSON,
-  SUBPROTOCOL_MSGPACK,
-  SUBPROTOCOL_TOKEN_PREFIX,
-} from "../protocol/version.ts";
+import { SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK } from "../protocol/version.ts";
+import { chooseFormat, offeredSubprotocols, refuseHandshake, requestToken } from "./handshake.ts";
 import { AccessError } from "./ports.ts";
 import type { Identity } from "./ports.ts";
 import type { Session } from "./session.ts";
@@ -94,14 +92,15 @@ export class BrokerServer {
     const offered = offeredSubprotocols(request);
     const format = chooseFormat(offered);
     if (format === null)
-      return new Response("no subprotocol of this broker offered\n", { status: 400 });
+      return refuseHandshake(Code.badFrame, "no subprotocol of this broker offered");
     const token = requestToken(request, offered);
     let identity: Identity | null = null;
     if (token !== null) {
       try {
         identity = await this.#host.authenticate(token);
       } catch (error) {
-        return unauthorized(error);
+        if (!(error instanceof AccessError)) throw error;
+        return refuseHandshake(error.info, error.message);
       }
       // While the token was being verified others may have taken the last place.
       const late = this.#host.refuse(request, address);
@@ -113,40 +112,8 @@ export class BrokerServer {
         : { "Sec-WebSocket-Protocol": format === "json" ? SUBPROTOCOL_JSON : SUBPROTOCOL_MSGPACK };
     const data = { handshake: { format, address, identity }, session: null };
     if (server.upgrade(request, { headers, data })) return undefined;
-    return new Response("not a WebSocket handshake\n", { status: 426 });
+    return refuseHandshake(Code.badFrame, "not a WebSocket handshake", 426);
   }
-}
-
-function offeredSubprotocols(request: Request): string[] {
-  const header = request.headers.get("sec-websocket-protocol");
-  return header === null ? [] : header.split(",").map((name) => name.trim());
-}
-
-/** The first offered format this broker speaks; msgpack when nothing is offered at all [P-2.1]. */
-function chooseFormat(offered: readonly string[]): "msgpack" | "json" | null {
-  if (offered.length === 0) return "msgpack";
-  for (const name of offered) {
-    if (name === SUBPROTOCOL_MSGPACK) return "msgpack";
-    if (name === SUBPROTOCOL_JSON) return "json";
-  }
-  return null;
-}
-
-/** A token in the Authorization header or among the subprotocols [P-4.2] [P-4.3]. */
-function requestToken(request: Request, offered: readonly string[]): string | null {
-  const bearer = /^Bearer +(\S+)$/i.exec(request.headers.get("authorization") ?? "");
-  if (bearer?.[1] !== undefined) return bearer[1];
-  const name = offered.find((item) => item.startsWith(SUBPROTOCOL_TOKEN_PREFIX));
-  return name === undefined ? null : name.slice(SUBPROTOCOL_TOKEN_PREFIX.length);
-}
-
-function unauthorized(error: unknown): Response {
-  if (!(error instanceof AccessError)) throw error;
-  const { code, name, httpStatus } = error.info;
-  return Response.json(
-    { error: { code, name, message: error.message } },
-    { status: httpStatus, headers: { "WWW-Authenticate": "Bearer" } },
-  );
 }
 
 function webSocketHandler(host: ServerHost, options: ServerOptions): WebSocketHandler<SocketData> {

@@ -9,6 +9,9 @@ import { IdempotencyWindow } from "./idempotency-window.ts";
 import { PublicationLog } from "./publication-log.ts";
 import type { Stream } from "./stream.ts";
 
+/** A stream that never had a publication is forgotten after this, ms. */
+const EMPTY_IDLE_MS = 60_000;
+
 class MemoryStream implements Stream {
   readonly name: string;
   readonly id: number;
@@ -81,8 +84,14 @@ export class MemoryEngine implements Engine {
   }
 
   isIdle(stream: Stream, nowMs: number): boolean {
-    const { lastUsedMs } = this.#own(stream);
-    return nowMs - lastUsedMs > Math.max(this.#options.channelIdleMs, stream.options.historyTtlMs);
+    const { lastUsedMs, log } = this.#own(stream);
+    const { channelIdleMs } = this.#options;
+    // Without publications there is little to come back for, and asking for a channel is enough to make it.
+    const keptMs =
+      log.offset === 0
+        ? Math.min(channelIdleMs, EMPTY_IDLE_MS)
+        : Math.max(channelIdleMs, stream.options.historyTtlMs);
+    return nowMs - lastUsedMs > keptMs;
   }
 
   attach(stream: Stream): undefined {
