@@ -89,11 +89,7 @@ Exit codes: 0 all published, 1 not all, 2 wrong usage, 130 interrupted.`,
       throw new UsageError("takes either a payload or --file");
     }
     const pace = readPace(options);
-    const giveUpMs = durationMs(
-      "--give-up",
-      options["give-up"] ?? DEFAULT_GIVE_UP,
-      MAX_GIVE_UP_MS,
-    );
+    const giveUpMs = durationMs("--give-up", options["give-up"] ?? DEFAULT_GIVE_UP, MAX_GIVE_UP_MS);
     const window = wholeNumber("--window", options.window ?? `${DEFAULT_WINDOW}`, 1, MAX_WINDOW);
     const input = payload === undefined ? openInput(options.file) : null;
     const interrupt = new Interrupt();

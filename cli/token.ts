@@ -11,6 +11,9 @@ import type { OptionValues } from "./options.ts";
 import { print, say } from "./output.ts";
 import { channelOrPattern, durationMs } from "./values.ts";
 
+/** What a broker accepts unless it is told otherwise. */
+const DEFAULT_MAX_AGE_S = 86_400;
+
 const OPTIONS = {
   sub: { type: "string", value: "<user>", text: "user the token names; required" },
   exp: { type: "string", value: "<time>", text: "lifetime, such as 10m or 24h; default 1h" },
@@ -77,8 +80,9 @@ Example:
       if (!(error instanceof BadKey || error instanceof BadClaims)) throw error;
       throw new CliError(error.message, { cause: error });
     }
-    if (mayNothing(request)) {
-      say("tickwire token: note: it may connect, but not publish or subscribe anywhere");
+    if (mayNothing(request)) say("note: it may connect, but not publish or subscribe anywhere");
+    if (request.expS > DEFAULT_MAX_AGE_S) {
+      say("note: a broker refuses tokens that live longer than its tokenMaxAgeS, by default 24h");
     }
     return ExitCode.done;
   },

@@ -195,8 +195,8 @@ export class TickwireClient {
   async drained(): Promise<void> {
     const { clock } = this.#core.options;
     while (this.bufferedBytes > LOW_WATER_BYTES) {
-      if (this.#core.isClosed) throw closedError();
       await new Promise<void>((resolve) => clock.after(DRAIN_POLL_MS, resolve));
+      if (this.#core.isClosed) throw closedError();
     }
   }
 

@@ -1,6 +1,6 @@
 import { encodeConnect } from "../protocol/messages/connect.ts";
 import type { ConnectedReply } from "../protocol/messages/connected.ts";
-import { PROTOCOL_VERSION, SUBPROTOCOL_MSGPACK } from "../protocol/version.ts";
+import { PROTOCOL_VERSION } from "../protocol/version.ts";
 import type { ClientEvents, ConnectionState } from "./client-events.ts";
 import { noTimer } from "./clock.ts";
 import { Code } from "./codes.ts";
@@ -166,10 +166,6 @@ export class Connector {
 
   #introduce(token: string | null): void {
     const { options, requests } = this.#parts;
-    if (this.#transport?.protocol !== SUBPROTOCOL_MSGPACK) {
-      const message = `the server does not speak ${SUBPROTOCOL_MSGPACK}`;
-      return this.#lost(fromCode(Code.unsupportedVersion, message));
-    }
     const generation = this.#generation;
     const id = requests.open({
       onReply: (reply) => this.#accepted(reply as ConnectedReply),

@@ -4,7 +4,6 @@ import { SUBPROTOCOL_MSGPACK } from "../protocol/version.ts";
 export interface WebSocketLike {
   binaryType: string;
   readonly bufferedAmount: number;
-  readonly protocol: string;
   send(data: Uint8Array<ArrayBuffer>): void;
   close(code?: number, reason?: string): void;
   addEventListener(type: string, listener: (event: never) => void): void;
@@ -45,11 +44,6 @@ export class Transport {
     });
     // A close event with code 1006 follows; without a listener some classes treat the error as uncaught.
     socket.addEventListener("error", () => {});
-  }
-
-  /** The subprotocol the server chose. */
-  get protocol(): string {
-    return this.#socket.protocol;
   }
 
   /** Bytes handed to the socket that it has not written yet. */

@@ -19,25 +19,36 @@ export async function* readLines(
   const reader = stream.getReader();
   // Ends a read that waits for input.
   void interrupt.requested.then(() => reader.cancel());
-  let lines = 0;
-  const counted = function* (chunk: Uint8Array): Generator<Uint8Array> {
-    for (const line of splitter.push(chunk)) {
-      lines++;
-      yield line;
+  let count = 0;
+  const linesOf = function* (chunk: Uint8Array): Generator<Uint8Array> {
+    try {
+      for (const line of splitter.push(chunk)) {
+        count++;
+        yield line;
+      }
+    } catch (error) {
+      if (!(error instanceof LineTooLong)) throw error;
+      throw new CliError(`line ${count + 1} of ${name} is ${error.message}`, { cause: error });
     }
   };
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) break;
-      yield counted(value);
-    }
-  } catch (error) {
-    if (error instanceof LineTooLong) {
-      throw new CliError(`line ${lines + 1} of ${name} is ${error.message}`, { cause: error });
-    }
-    throw new CliError(`cannot read ${name}: ${(error as Error).message}`, { cause: error });
+  for (;;) {
+    const chunk = await readChunk(reader, name);
+    if (chunk === null) break;
+    yield linesOf(chunk);
   }
   const last = interrupt.isRequested ? null : splitter.end();
   if (last !== null) yield [last];
+}
+
+/** The next chunk; null at the end. */
+async function readChunk(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+  name: string,
+): Promise<Uint8Array | null> {
+  try {
+    const { done, value } = await reader.read();
+    return done ? null : value;
+  } catch (error) {
+    throw new CliError(`cannot read ${name}: ${(error as Error).message}`, { cause: error });
+  }
 }

@@ -1,16 +1,26 @@
+import type { TickwireClient } from "../../client/client.ts";
 import { TickwireError } from "../../client/errors.ts";
+import type { ClientEvents, Subscription, SubscriptionEvents } from "../../client/index.ts";
 
-interface Source<Events> {
-  on<Name extends keyof Events>(name: Name, listener: (event: Events[Name]) => void): () => void;
+type ClientSource = Pick<TickwireClient, "on">;
+type SubscriptionSource = Pick<Subscription, "on">;
+/** Both as the implementations below see them. */
+interface AnySource {
+  on(name: string, listener: (event: unknown) => void): () => void;
 }
 
 /** The next event of this name. */
-export function once<Events, Name extends keyof Events>(
-  source: Source<Events>,
+export function once<Name extends keyof ClientEvents>(
+  source: ClientSource,
   name: Name,
-): Promise<Events[Name]> {
+): Promise<ClientEvents[Name]>;
+export function once<Name extends keyof SubscriptionEvents>(
+  source: SubscriptionSource,
+  name: Name,
+): Promise<SubscriptionEvents[Name]>;
+export function once(source: ClientSource | SubscriptionSource, name: string): Promise<unknown> {
   return new Promise((resolve) => {
-    const off = source.on(name, (event) => {
+    const off = (source as AnySource).on(name, (event) => {
       off();
       resolve(event);
     });
@@ -18,12 +28,17 @@ export function once<Events, Name extends keyof Events>(
 }
 
 /** Events of this name, as they come. */
-export function collect<Events, Name extends keyof Events>(
-  source: Source<Events>,
+export function collect<Name extends keyof ClientEvents>(
+  source: ClientSource,
   name: Name,
-): Events[Name][] {
-  const events: Events[Name][] = [];
-  source.on(name, (event) => events.push(event));
+): ClientEvents[Name][];
+export function collect<Name extends keyof SubscriptionEvents>(
+  source: SubscriptionSource,
+  name: Name,
+): SubscriptionEvents[Name][];
+export function collect(source: ClientSource | SubscriptionSource, name: string): unknown[] {
+  const events: unknown[] = [];
+  (source as AnySource).on(name, (event) => events.push(event));
   return events;
 }
 

@@ -142,14 +142,13 @@ export class ScriptedPeer implements AsyncDisposable {
   readonly #waiters: ((connection: PeerConnection) => void)[] = [];
   #connectionCount = 0;
 
-  /** @param subprotocol what it answers to the offered subprotocols; null for none */
-  constructor(subprotocol: string | null = SUBPROTOCOL_MSGPACK) {
+  /** @param subprotocol what it answers to the offered subprotocols */
+  constructor(subprotocol: string = SUBPROTOCOL_MSGPACK) {
     this.#server = Bun.serve<PeerConnection | null>({
       port: 0,
       hostname: "127.0.0.1",
       fetch: (request, server) => {
-        const headers: Record<string, string> =
-          subprotocol === null ? {} : { "Sec-WebSocket-Protocol": subprotocol };
+        const headers = { "Sec-WebSocket-Protocol": subprotocol };
         if (server.upgrade(request, { data: null, headers })) return undefined;
         return new Response("a WebSocket is due", { status: 426 });
       },

@@ -1,14 +1,20 @@
 /** Directives beyond the usual ones. A list repeats the directive; a word list is written with spaces. */
 export type Directives = Readonly<Record<string, string | number | readonly string[]>>;
 
+/** Of Sentinels too. They log to the process that started them, and run as its children. */
+export const SENTINEL_DIRECTIVES: Directives = {
+  daemonize: "no",
+  logfile: "",
+  // Keeps the folder in the process list, by which a test, or a person, can tell whose server it is.
+  "set-proc-title": "no",
+};
+
 /**
  * Small, quick and on loopback only: no snapshots, no waiting for more replicas before the first
  * synchronisation, no grace for lagging replicas at shutdown. DEBUG is for tests that reload or sleep.
  */
 export const SERVER_DIRECTIVES: Directives = {
-  bind: "127.0.0.1",
-  daemonize: "no",
-  logfile: "",
+  ...SENTINEL_DIRECTIVES,
   "always-show-logo": "no",
   save: "",
   appendonly: "no",

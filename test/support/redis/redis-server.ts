@@ -1,7 +1,7 @@
 import { join } from "node:path";
 
 import { redisServerProgram } from "./binary.ts";
-import { configText, SERVER_DIRECTIVES } from "./config-file.ts";
+import { configText, SENTINEL_DIRECTIVES, SERVER_DIRECTIVES } from "./config-file.ts";
 import type { Directives } from "./config-file.ts";
 import type { PortBlock } from "./port-block.ts";
 import { processState } from "./process-state.ts";
@@ -26,7 +26,7 @@ export interface ServerSpec {
   readonly directives: (port: number) => Directives;
   /** Files of the folder, by name. */
   readonly files?: Readonly<Record<string, string>>;
-  /** Runs as a Sentinel, which knows only few of the usual directives. */
+  /** Runs as a Sentinel. */
   readonly isSentinel?: boolean;
   /** Of the connection that `command` uses. */
   readonly password?: string | undefined;
@@ -205,7 +205,7 @@ export class RedisServer implements AsyncDisposable {
 /** Fills the folder of a server, and returns its command line. */
 async function prepare(folder: string, port: number, spec: ServerSpec): Promise<string[]> {
   const { isSentinel = false, files = {} } = spec;
-  const common = isSentinel ? {} : SERVER_DIRECTIVES;
+  const common = isSentinel ? SENTINEL_DIRECTIVES : SERVER_DIRECTIVES;
   const own = { port, bind: HOST, dir: folder, ...spec.directives(port) };
   for (const [name, text] of Object.entries(files)) {
     await Bun.write(join(folder, name), text, { mode: 0o600 });
