@@ -103,7 +103,10 @@ Exit codes: 0 all published, 1 not all, 2 wrong usage, 130 interrupted.`,
       ? new AckedPublisher({ client, channel, window, giveUpMs })
       : new UnackedPublisher(client, channel);
     const startMs = performance.now();
-    const progress = new Progress(() => statusLine(publisher, startMs));
+    // Not over what somebody is typing.
+    const isTyped = input !== null && options.file === undefined && process.stdin.isTTY;
+    const isShown = options.quiet !== true && !isTyped;
+    const progress = new Progress(isShown, () => statusLine(publisher, startMs));
     if (input === null) publisher.publish(Buffer.from(payload ?? ""), 1);
     else await playLines(input, publisher, pace, interrupt);
     // After Ctrl-C what is under way has the two seconds that closing gives it.

@@ -10,6 +10,8 @@ import type { Command } from "./command.ts";
 import { asUsageError } from "./config-usage.ts";
 import { OTHER_VARIABLES } from "./environment.ts";
 import { CliError, ExitCode } from "./errors.ts";
+import { plural } from "./format.ts";
+import { NodeGroup } from "./nodes.ts";
 import { say } from "./output.ts";
 
 export const serve: Command = {
@@ -32,9 +34,11 @@ Exit codes: 0 drained or stopped, 1 the configuration is wrong or the port is ta
     // A reader of the log that goes away does not take the broker with it.
     process.stdout.on("error", () => {});
     const { log: form, logLevel: level } = config;
-    const broker = createBroker(config, { logger: createLogger({ form, level }) });
+    if (config.nodes > 1) return await serveNodes(config, argv);
+    const logger = createLogger({ form, level });
+    const broker = createBroker(config, { logger });
     // Before it listens: whoever sees the listening line may send a signal at once.
-    const ended = endBySignal(broker);
+    const ended = endBySignal(broker, config, logger);
     try {
       await broker.start();
     } catch (error) {
@@ -45,6 +49,21 @@ Exit codes: 0 drained or stopped, 1 the configuration is wrong or the port is ta
     return ExitCode.done;
   },
 };
+
+/** Several processes on one port, until a signal ends them. */
+async function serveNodes(config: BrokerConfig, argv: readonly string[]): Promise<number> {
+  const logger = createLogger({ form: config.log, level: config.logLevel });
+  const group = new NodeGroup(config, argv, logger);
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.on(signal, () => group.onSignal(signal));
+  }
+  await group.start();
+  const { host } = config;
+  const url = `ws://${host.includes(":") ? `[${host}]` : host}:${group.port}`;
+  announce({ port: group.port, url }, config);
+  await group.ended;
+  return ExitCode.done;
+}
 
 async function readConfig(argv: readonly string[]): Promise<BrokerConfig> {
   const { env } = process;
@@ -57,15 +76,34 @@ async function readConfig(argv: readonly string[]): Promise<BrokerConfig> {
 }
 
 /** Resolves once a signal has ended the broker: the first drains it, the second stops it at once. */
-function endBySignal(broker: Broker): Promise<void> {
+function endBySignal(broker: Broker, config: BrokerConfig, logger: Logger): Promise<void> {
   return new Promise((resolve, reject) => {
-    const onSignal = (): void => {
+    const onSignal = (signal: NodeJS.Signals): void => {
+      tellEnd(broker, config, logger, signal);
       // Broker.drain called again cuts the first call short.
       broker.drain().then(resolve, reject);
     };
     process.on("SIGINT", onSignal);
     process.on("SIGTERM", onSignal);
   });
+}
+
+/** Says why it takes a while, when it does. */
+function tellEnd(
+  broker: Broker,
+  { drainMs, log }: BrokerConfig,
+  logger: Logger,
+  signal: NodeJS.Signals,
+): void {
+  const { status, connections } = broker.api.health();
+  const isDraining = status === "draining";
+  if (log !== "pretty") {
+    logger.log("info", isDraining ? "stopping" : "draining", { signal, connections });
+  } else if (isDraining) say("Stopping at once.");
+  else if (connections > 0) {
+    const clients = plural(connections, "client");
+    say(`Draining: ${clients} moved within ${drainMs / 1000} s. Ctrl-C again stops at once.`);
+  }
 }
 
 function cannotStart(error: Error & { code?: string }, { host, port }: BrokerConfig): Error {
@@ -88,8 +126,7 @@ function cannotStart(error: Error & { code?: string }, { host, port }: BrokerCon
 }
 
 /** Says where the broker is, to programs or to people. */
-function announce(broker: Broker, config: BrokerConfig): void {
-  const { port, url } = broker;
+function announce({ port, url }: Pick<Broker, "port" | "url">, config: BrokerConfig): void {
   const httpUrl = url.replace(/^ws:/, "http:");
   const isAnonymous = !hasTokenKey(config);
   if (config.log === "json") {
@@ -97,12 +134,11 @@ function announce(broker: Broker, config: BrokerConfig): void {
     const fields = { port, url, httpUrl, node: config.node, pid: process.pid, isAnonymous };
     listeningLogger().log("info", "listening", fields);
   } else if (config.log === "pretty") {
-    say(`Tickwire listens on ${url} (HTTP API and metrics: ${httpUrl}). Ctrl-C stops it.`);
-    say(
-      isAnonymous
-        ? "Anybody who can reach this address may use every channel: no token key is set."
-        : "Clients need a token; `tickwire token` makes one.",
-    );
+    const access = isAnonymous
+      ? "No token key is set: whoever can reach it may use every channel."
+      : "Clients need a token; `tickwire token` makes one.";
+    say(`Tickwire listens on ${url} (HTTP API: ${httpUrl}).`);
+    say(`${access} Ctrl-C stops it.`);
   }
 }
 

@@ -7,6 +7,7 @@ import { CliError, ExitCode, UsageError } from "./errors.ts";
 import { Interrupt } from "./interrupt.ts";
 import { optionsHelp, parseArguments } from "./options.ts";
 import type { OptionValues } from "./options.ts";
+import { say } from "./output.ts";
 import { Listener } from "./sub/listener.ts";
 import { publicationWriter } from "./sub/publication-format.ts";
 import { channelOrPattern, durationMs, wholeNumber } from "./values.ts";
@@ -82,6 +83,8 @@ Exit codes: 0 ended by --count, --timeout or, without --count, Ctrl-C; 1 failed;
       const isPatient = !interrupt.isRequested;
       await Promise.race([listener.stop(), ...(isPatient ? [] : [Bun.sleep(STOP_WAIT_MS)])]);
       await connection.client.close();
+      // The terminal has written ^C: the prompt is to begin on a line of its own.
+      if (interrupt.code === ExitCode.interrupted && process.stderr.isTTY) say("");
     }
     if (count === null || listener.count >= count) return ExitCode.done;
     if (interrupt.code !== null) return interrupt.code;

@@ -55,6 +55,14 @@ export const OPTIONS = {
     fallback: false,
     text: "Lets several processes share the port; the system spreads connections over them.",
   }),
+  nodes: integer({
+    group: "Listening",
+    fallback: 1,
+    min: 1,
+    max: 64,
+    unit: "processes",
+    text: "Broker processes that share the port of this machine; more than one need Redis between them.",
+  }),
   node: requiredText({
     group: "Listening",
     isSecret: false,

@@ -122,6 +122,13 @@ function redisConflicts(config: ConfigValues): ConfigProblem[] {
     config.redisCluster.length > 0 ? "redisCluster" : null,
     config.redisSentinel === null ? null : "redisSentinel",
   ].filter((name) => name !== null);
+  if (ways.length === 0 && config.nodes > 1)
+    return [
+      {
+        where: "nodes",
+        message: `${config.nodes} processes share nothing without Redis; set redis, redisCluster or redisSentinel, or nodes to 1`,
+      },
+    ];
   if (ways.length <= 1) return [];
   return [{ where: ways.join(", "), message: "only one of them can be used; keep one" }];
 }

@@ -1,5 +1,5 @@
-/** The newest delays of one subscriber, for percentiles that move with what happens. */
-const MAX_SAMPLES = 8192;
+/** The newest delays of one subscriber: few, because sorting them must not delay what is measured. */
+const MAX_SAMPLES = 2048;
 
 export class LatencyRecorder {
   readonly #samples = new Float64Array(MAX_SAMPLES);

@@ -45,6 +45,11 @@ const HEADING = [
   "behind".padStart(8),
 ].join("");
 
+/** What the lines of a log begin with. */
+export function renderTitle({ url, brokerPid, feedDescription }: DemoState): string {
+  return `broker at ${url}, process ${brokerPid}; ${feedDescription}`;
+}
+
 /** One line for a log: what happened so far. */
 export function renderLine(state: DemoState): string {
   const { player, log, watchers } = state.stage;
@@ -98,7 +103,7 @@ function progressBar({ elapsedMs, totalMs }: DemoState, paint: Paint): string {
   const width = 60;
   const done = Math.min(width, Math.round((elapsedMs / totalMs) * width));
   const seconds = `${(elapsedMs / 1000).toFixed(0)} s of ${(totalMs / 1000).toFixed(0)} s`;
-  return `${paint.green("━".repeat(done))}${paint.dim("━".repeat(width - done))}  ${seconds}`;
+  return `${paint.green("━".repeat(done))}${paint.dim("─".repeat(width - done))}  ${seconds}`;
 }
 
 function watcherLine(watcher: Watcher, nowMs: number, paint: Paint): string {

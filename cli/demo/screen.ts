@@ -1,5 +1,6 @@
-const HIDE_CURSOR = "\u001b[?25l";
-const SHOW_CURSOR = "\u001b[?25h";
+/** Without a cursor, and with lines cut off instead of wrapped: a wrapped line would be two. */
+const BEGIN = "\u001b[?25l\u001b[?7l";
+const END = "\u001b[?7h\u001b[?25h";
 const CLEAR_TO_LINE_END = "\u001b[K";
 const CLEAR_TO_SCREEN_END = "\u001b[J";
 
@@ -14,12 +15,8 @@ export class Screen {
 
   constructor() {
     process.stdout.on("resize", this.#onResize);
-    process.stdout.write(HIDE_CURSOR);
-    process.on("exit", showCursor);
-  }
-
-  get columns(): number {
-    return process.stdout.columns || 80;
+    process.stdout.write(BEGIN);
+    process.on("exit", restore);
   }
 
   /** Draws these lines in the place of the last ones; those beyond the height of the window are left out. */
@@ -36,12 +33,12 @@ export class Screen {
 
   end(): void {
     process.stdout.off("resize", this.#onResize);
-    process.off("exit", showCursor);
-    showCursor();
+    process.off("exit", restore);
+    restore();
   }
 }
 
-/** However the process ends, the terminal gets its cursor back. */
-function showCursor(): void {
-  process.stdout.write(SHOW_CURSOR);
+/** However the process ends, the terminal is as it was. */
+function restore(): void {
+  process.stdout.write(END);
 }

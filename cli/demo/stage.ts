@@ -48,7 +48,7 @@ export class Stage implements AsyncDisposable {
     const watchers = await Promise.all([
       Watcher.start({ name: "exact", listensTo: busiest, url, log }),
       Watcher.start({ name: "pattern", listensTo: "market.>", url, log }),
-      Watcher.start({ name: "slow", listensTo: "market.>", url, log }),
+      Watcher.start({ name: "slow", listensTo: busiest, url, log }),
       Watcher.start({ name: "reconnecting", listensTo: second, url, log }),
     ]);
     return new Stage(client, feed, log, watchers);

@@ -1,5 +1,5 @@
 import { print } from "../output.ts";
-import { createPaint, renderLine, renderScreen, renderSummary } from "./render.ts";
+import { createPaint, renderLine, renderScreen, renderSummary, renderTitle } from "./render.ts";
 import type { DemoState } from "./render.ts";
 import { Screen } from "./screen.ts";
 
@@ -15,7 +15,9 @@ export class View {
 
   constructor(state: () => DemoState) {
     this.#state = state;
-    this.#timer = setInterval(() => this.#draw(), this.#screen === null ? LINE_MS : REDRAW_MS);
+    if (this.#screen === null) void print(`${renderTitle(state())}\n`);
+    const intervalMs = this.#screen === null ? LINE_MS : REDRAW_MS;
+    this.#timer = setInterval(() => this.#draw(), intervalMs);
   }
 
   /** Shows the last figures, which stay. */
@@ -25,7 +27,8 @@ export class View {
       await print(`\n${renderSummary(this.#state(), this.#paint).join("\n")}\n`);
       return;
     }
-    this.#draw();
+    // Without the last line, which says how to end it.
+    this.#screen.draw(renderScreen(this.#state(), this.#paint).slice(0, -1));
     this.#screen.end();
   }
 

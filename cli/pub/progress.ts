@@ -7,9 +7,10 @@ export class Progress {
   readonly #timer: ReturnType<typeof setInterval> | null;
   #isShown = false;
 
-  constructor(text: () => string) {
+  constructor(isWanted: boolean, text: () => string) {
     this.#text = text;
-    this.#timer = process.stderr.isTTY ? setInterval(() => this.#draw(), REDRAW_MS) : null;
+    const isShown = isWanted && process.stderr.isTTY;
+    this.#timer = isShown ? setInterval(() => this.#draw(), REDRAW_MS) : null;
   }
 
   #draw(): void {

@@ -20,7 +20,9 @@ export function payloadText(bytes: Uint8Array): PayloadText {
   const text = plainText(bytes);
   if (text !== null) return { kind: isJson(text) ? "json" : "text", text: escapeControls(text) };
   try {
-    return { kind: "msgpack", text: escapeControls(valueText(msgpack.decode(bytes))) };
+    // A plain view: the binaries of a Buffer would be Buffers, which turn into something else in JSON.
+    const view = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    return { kind: "msgpack", text: escapeControls(valueText(msgpack.decode(view))) };
   } catch {
     return { kind: "bytes", text: hexText(bytes) };
   }

@@ -177,13 +177,22 @@ describe("what cannot be published", () => {
   });
 });
 
-describe("over a network that breaks", () => {
-  /** A publisher behind a proxy and a subscriber in front of it; one line has come through. */
-  async function begin(
+/** A publisher behind a proxy and a subscriber before it. */
+class Pair implements AsyncDisposable {
+  readonly publisher: CliProcess;
+  readonly listener: CliProcess;
+
+  private constructor(publisher: CliProcess, listener: CliProcess) {
+    this.publisher = publisher;
+    this.listener = listener;
+  }
+
+  /** Starts both and sees one line through. */
+  static async begin(
     proxy: FaultProxy,
     channel: string,
     args: readonly string[] = [],
-  ): Promise<[publisher: CliProcess, listener: CliProcess]> {
+  ): Promise<Pair> {
     const listener = new CliProcess(["sub", channel, "--raw"], {
       env: { TICKWIRE_URL: broker.url },
     });
@@ -194,14 +203,21 @@ describe("over a network that breaks", () => {
     });
     publisher.write("first\n");
     await listener.untilStdout((text) => text === "first\n");
-    return [publisher, listener];
+    return new Pair(publisher, listener);
   }
 
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.publisher[Symbol.asyncDispose]();
+    await this.listener[Symbol.asyncDispose]();
+  }
+}
+
+describe("over a network that breaks", () => {
   test("what was not acknowledged is published once", async () => {
     await using proxy = await FaultProxy.start(broker.port);
     const channel = newChannel();
-    const [publisher, listener] = await begin(proxy, channel);
-    await using _both = disposeOf(publisher, listener);
+    await using pair = await Pair.begin(proxy, channel);
+    const { publisher, listener } = pair;
     // The broker takes the line, and its answer is lost.
     proxy.dropReplies();
     publisher.write("second\n");
@@ -216,8 +232,8 @@ describe("over a network that breaks", () => {
 
   test("it gives up in the end", async () => {
     await using proxy = await FaultProxy.start(broker.port);
-    const [publisher, listener] = await begin(proxy, newChannel(), ["--give-up", "200ms"]);
-    await using _both = disposeOf(publisher, listener);
+    await using pair = await Pair.begin(proxy, newChannel(), ["--give-up", "200ms"]);
+    const { publisher } = pair;
     proxy.reset();
     publisher.write("second\n");
     publisher.endInput();
@@ -225,12 +241,6 @@ describe("over a network that breaks", () => {
     expect(publisher.stderr).toContain("line 2 of standard input: ");
   });
 });
-
-function disposeOf(...resources: AsyncDisposable[]): AsyncDisposableStack {
-  const stack = new AsyncDisposableStack();
-  for (const resource of resources) stack.use(resource);
-  return stack;
-}
 
 describe("against a rate limit", () => {
   test("nothing is lost or doubled, and with a window of one the order is kept", async () => {

@@ -239,7 +239,8 @@ describe("over a network that breaks", () => {
     await Promise.all([lenient, strict].map((item) => item.untilStdout((text) => text !== "")));
     first.kill("SIGKILL");
     await first.exited;
-    await using _second = await startBrokerProcess(["--port", `${port}`]);
+    await using second = await startBrokerProcess(["--port", `${port}`]);
+    expect(second.port).toBe(port);
     await lenient.untilStderr((text) => text.includes("memory: NOT RECOVERED"));
     expect(await strict.exited).toBe(1);
   });

@@ -145,7 +145,7 @@ export async function startBrokerProcess(
   const port = args.some((arg) => /^--port(=|$)/.test(arg)) ? [] : ["--port", "0"];
   const command = new CliProcess(["serve", ...port, "--log", "json", ...args], { env });
   try {
-    await command.untilStdout((text) => text.includes("\n"));
+    await command.untilStdout((text) => /"event":"listening".*\n/.test(text));
   } catch (error) {
     await command[Symbol.asyncDispose]();
     throw error;
