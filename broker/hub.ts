@@ -5,21 +5,17 @@ import { encodePresencePush } from "../protocol/messages/presence.ts";
 import type { PresenceMember } from "../protocol/messages/presence.ts";
 import { SubscribeFlag } from "../protocol/messages/subscribe.ts";
 import { BrokerError } from "./api.ts";
-import { ByteBuffer } from "./byte-buffer.ts";
 import { Batch, Channel } from "./channel.ts";
 import type { ChannelHost, Subscriber } from "./channel.ts";
 import type { Engine } from "./engine/engine.ts";
+import { FanOut } from "./fan-out.ts";
+import type { Flush } from "./fan-out.ts";
 import type { Namespaces } from "./namespace.ts";
-import type { Outbound } from "./outbound.ts";
-import { PatternIndex } from "./pattern-index.ts";
+import { PatternSubscriptions } from "./pattern-subscriptions.ts";
 import type { Clock } from "./ports.ts";
 import type { Session } from "./session.ts";
-import { SendStatus } from "./socket.ts";
 import type { Stats } from "./stats.ts";
 import type { Tick, TickWork } from "./tick.ts";
-
-/** Publications of several channels for one session in one tick leave in messages of at most this size. */
-const JOINED_MESSAGE_BYTES = 64 * 1024;
 
 export interface HubOptions {
   readonly engine: Engine;
@@ -32,40 +28,27 @@ export interface HubOptions {
   readonly onReset: (session: Session, channel: Channel) => void;
 }
 
-/** A pattern subscription in the index. */
-interface PatternSubscriber {
-  readonly session: Session;
-  readonly flags: number;
-  /** The hub's generation when it was added. */
-  readonly sinceGeneration: number;
-}
-
 /**
- * The node's registry of channels, and fan-out.
- *
- * Publications of one tick on one channel leave together at its end, encoded once. The loop over
- * subscribers allocates nothing and reads what each socket says. While it runs, lists of subscribers must
- * not change: whoever closes a session goes through `whenSettled`.
+ * The node's registry of channels, and when what is published on them leaves: publications of one tick on one
+ * channel leave together at its end, encoded once.
  */
 export class Hub implements ChannelHost, TickWork {
   readonly #options: HubOptions;
   readonly #channels = new Map<string, Channel>();
-  readonly #patterns = new PatternIndex<PatternSubscriber>();
-  readonly #patternSubscribers = new Map<string, Map<Session, PatternSubscriber>>();
-  #patternCount = 0;
-  /** Raised by every change to the patterns: channels resolved before it look again. */
-  #generation = 0;
+  readonly #patterns = new PatternSubscriptions();
+  readonly #fanOut: FanOut;
   #dirty: Channel[] = [];
   /** Channels that wait for their namespace's flush interval. */
   readonly #delayed = new Set<Channel>();
-  readonly #joined = new ByteBuffer(4096, JOINED_MESSAGE_BYTES);
-  /** Sessions with something to get in the flush of several channels. */
-  readonly #staged: Session[] = [];
-  #isFanningOut = false;
-  #afterFanOut: (() => void)[] = [];
 
   constructor(options: HubOptions) {
+    const { stats, clock } = options;
     this.#options = options;
+    this.#fanOut = new FanOut({
+      stats,
+      clock,
+      announce: (subscriber, batch) => this.#announce(subscriber, batch),
+    });
     options.tick.add(this);
   }
 
@@ -100,69 +83,25 @@ export class Hub implements ChannelHost, TickWork {
 
   /** Whether anybody on this node is subscribed to a pattern that matches. */
   isMatched(name: string): boolean {
-    let isMatched = false;
-    if (this.#patternCount > 0) this.#patterns.match(name, () => (isMatched = true));
-    return isMatched;
+    return this.#patterns.isMatched(name);
   }
 
   /** Subscribers of a channel on this node, by name or by pattern. */
   subscriberCount(channel: Channel): number {
-    return channel.subscribers.length + this.#matched(channel).length;
+    return channel.subscribers.length + this.#patterns.reach(channel).length;
   }
 
   addPattern(pattern: string, session: Session, flags: number): void {
     // Publications from before this moment are not for the new subscriber.
     this.flushAll();
-    const subscriber = { session, flags, sinceGeneration: ++this.#generation };
-    let sessions = this.#patternSubscribers.get(pattern);
-    if (sessions === undefined) {
-      sessions = new Map();
-      this.#patternSubscribers.set(pattern, sessions);
-    }
-    sessions.set(session, subscriber);
-    this.#patterns.add(pattern, subscriber);
-    this.#patternCount++;
+    this.#patterns.add(pattern, session, flags);
   }
 
   removePattern(pattern: string, session: Session): void {
-    const sessions = this.#patternSubscribers.get(pattern);
-    const subscriber = sessions?.get(session);
-    if (sessions === undefined || subscriber === undefined) return;
     this.flushAll();
-    sessions.delete(session);
-    if (sessions.size === 0) this.#patternSubscribers.delete(pattern);
-    this.#patterns.remove(pattern, subscriber);
-    this.#patternCount--;
-    this.#generation++;
+    this.#patterns.remove(pattern, session);
     for (const { type } of session.subscriptions.values()) if (type === "pattern") return;
     session.announced.clear();
-  }
-
-  /** The sessions a channel reaches by pattern and not by name, each once. */
-  #matched(channel: Channel): readonly Subscriber[] {
-    if (channel.matchedGeneration === this.#generation) return channel.matched;
-    channel.matchedGeneration = this.#generation;
-    if (this.#patternCount === 0) {
-      if (channel.matched.length > 0) channel.matched = [];
-      return channel.matched;
-    }
-    const bySession = new Map<Session, { flags: number; sinceGeneration: number }>();
-    this.#patterns.match(channel.name, ({ session, flags, sinceGeneration }) => {
-      const known = bySession.get(session);
-      bySession.set(session, {
-        flags: flags | (known?.flags ?? 0),
-        sinceGeneration: Math.min(sinceGeneration, known?.sinceGeneration ?? sinceGeneration),
-      });
-    });
-    for (const { session } of channel.subscribers) bySession.delete(session);
-    channel.matched = [...bySession].map(([session, { flags, sinceGeneration }]) => ({
-      session,
-      flags,
-      index: -1,
-      // One from before the session's patterns of now is out of date: publications were left out since.
-      isAnnounced: (session.announced.get(channel.id) ?? -1) >= sinceGeneration,
-    }));
-    return channel.matched;
   }
 
   becameDirty(channel: Channel): void {
@@ -191,22 +130,21 @@ export class Hub implements ChannelHost, TickWork {
     const dirty = this.#dirty;
     if (dirty.length === 0) return;
     this.#dirty = [];
-    if (dirty.length === 1) this.flush(dirty[0] as Channel);
-    else this.#flushTogether(dirty);
+    if (dirty.length === 1) {
+      this.flush(dirty[0] as Channel);
+      return;
+    }
+    const flushes: Flush[] = [];
+    for (const channel of dirty) {
+      const flush = this.#take(channel);
+      if (flush !== null) flushes.push(flush);
+    }
+    this.#fanOut.deliverTogether(flushes);
   }
 
   /** Runs work that changes lists of subscribers: now, or when the fan-out under way is done. */
   whenSettled(work: () => void): void {
-    if (this.#isFanningOut) this.#afterFanOut.push(work);
-    else work();
-  }
-
-  #settled(): void {
-    this.#isFanningOut = false;
-    const work = this.#afterFanOut;
-    if (work.length === 0) return;
-    this.#afterFanOut = [];
-    for (const item of work) item();
+    this.#fanOut.whenSettled(work);
   }
 
   /** Everything pending leaves now. */
@@ -216,120 +154,30 @@ export class Hub implements ChannelHost, TickWork {
     this.#delayed.clear();
   }
 
+  /** What is pending on a channel leaves now. */
   flush(channel: Channel): void {
-    channel.isDirty = false;
-    const slice = channel.stream.log.takePending();
-    if (slice === null) return;
-    const batch = new Batch(channel, slice);
-    const matched = this.#matched(channel);
-    this.#isFanningOut = true;
-    this.#fanOut(channel.subscribers, batch);
-    for (const subscriber of matched) this.#announce(subscriber, batch);
-    this.#fanOut(matched, batch);
-    const deliveries = this.#count(batch, channel.subscribers.length + matched.length);
-    this.#recordDuration(channel.pendingSinceMs, deliveries);
-    this.#settled();
+    const flush = this.#take(channel);
+    if (flush !== null) this.#fanOut.deliver(flush);
   }
 
-  #fanOut(subscribers: readonly Subscriber[], batch: Batch): void {
-    for (let i = 0; i < subscribers.length; i++) {
-      deliver((subscribers[i] as Subscriber).session, batch);
-    }
+  #take(channel: Channel): Flush | null {
+    channel.isDirty = false;
+    const slice = channel.stream.log.takePending();
+    if (slice === null) return null;
+    const { subscribers } = channel;
+    return {
+      batch: new Batch(channel, slice),
+      subscribers,
+      matched: this.#patterns.reach(channel),
+    };
   }
 
   #announce(subscriber: Subscriber, batch: Batch): void {
     if (subscriber.isAnnounced) return;
     subscriber.isAnnounced = true;
     const { channel, slice } = batch;
-    subscriber.session.announced.set(channel.id, this.#generation);
+    subscriber.session.announced.set(channel.id, this.#patterns.generation);
     subscriber.session.reply(channelFrame(channel, slice.firstOffset - 1));
-  }
-
-  /** Counts a batch that goes to so many subscribers; returns its deliveries. */
-  #count(batch: Batch, subscribers: number): number {
-    const { stats } = this.#options;
-    const { slice } = batch;
-    const deliveries = slice.count * subscribers;
-    stats.deliveries += deliveries;
-    stats.deliveryBytes += slice.bytes.length * subscribers;
-    return deliveries;
-  }
-
-  #recordDuration(sinceMs: number, deliveries: number): void {
-    if (deliveries === 0) return;
-    const { stats, clock } = this.#options;
-    stats.deliveryDuration.record(clock.nowMs() - sinceMs, deliveries);
-  }
-
-  /**
-   * Several channels in one tick: a session that is subscribed to more than one of them gets its
-   * publications in one message.
-   */
-  #flushTogether(dirty: readonly Channel[]): void {
-    let deliveries = 0;
-    let sinceMs = Infinity;
-    for (const channel of dirty) {
-      channel.isDirty = false;
-      const slice = channel.stream.log.takePending();
-      if (slice === null) continue;
-      const batch = new Batch(channel, slice);
-      const { subscribers } = channel;
-      const matched = this.#matched(channel);
-      for (let i = 0; i < subscribers.length; i++) {
-        this.#stage((subscribers[i] as Subscriber).session, batch);
-      }
-      for (const subscriber of matched) {
-        this.#announce(subscriber, batch);
-        this.#stage(subscriber.session, batch);
-      }
-      deliveries += this.#count(batch, subscribers.length + matched.length);
-      sinceMs = Math.min(sinceMs, channel.pendingSinceMs);
-    }
-    this.#isFanningOut = true;
-    const staged = this.#staged;
-    for (let i = 0; i < staged.length; i++) this.#deliverStaged(staged[i] as Session);
-    staged.length = 0;
-    // One record for all: they came in the same tick and left together.
-    this.#recordDuration(sinceMs, deliveries);
-    this.#settled();
-  }
-
-  #stage(session: Session, batch: Batch): void {
-    if (session.stagedBatch === null) {
-      session.stagedBatch = batch;
-      this.#staged.push(session);
-    } else session.moreStagedBatches.push(batch);
-  }
-
-  #deliverStaged(session: Session): void {
-    const { outbound, moreStagedBatches: more } = session;
-    const first = session.stagedBatch as Batch;
-    session.stagedBatch = null;
-    if (more.length === 0) {
-      deliver(session, first);
-      return;
-    }
-    if (outbound.isDirect) this.#deliverJoined(outbound, first, more);
-    else {
-      deliver(session, first);
-      for (const batch of more) deliver(session, batch);
-    }
-    more.length = 0;
-  }
-
-  #deliverJoined(outbound: Outbound, first: Batch, more: readonly Batch[]): void {
-    const joined = this.#joined;
-    const copy = { stable: (): Uint8Array => joined.view().slice() };
-    joined.append(first.slice.bytes);
-    for (const { slice } of more) {
-      if (joined.length + slice.bytes.length > JOINED_MESSAGE_BYTES) {
-        outbound.deliver(joined.view(), copy);
-        joined.reset();
-      }
-      joined.append(slice.bytes);
-    }
-    outbound.deliver(joined.view(), copy);
-    joined.reset();
   }
 
   presenceChanged(channel: Channel, type: "join" | "leave", member: PresenceMember): void {
@@ -338,14 +186,12 @@ export class Hub implements ChannelHost, TickWork {
       if ((flags & SubscribeFlag.joinLeave) !== 0 && isAnnounced) watching.add(session);
     };
     channel.subscribers.forEach(add);
-    this.#matched(channel).forEach(add);
-    if (this.#patternCount > 0) {
-      // A session may be subscribed by name for publications, and watch by a pattern.
-      this.#patterns.match(channel.name, ({ session, flags }) => {
-        const isByName = session.subscriptions.get(channel.name)?.type === "channel";
-        if ((flags & SubscribeFlag.joinLeave) !== 0 && isByName) watching.add(session);
-      });
-    }
+    this.#patterns.reach(channel).forEach(add);
+    // A session may be subscribed by name for publications, and watch by a pattern.
+    this.#patterns.match(channel.name, ({ session, flags }) => {
+      const isByName = session.subscriptions.get(channel.name)?.type === "channel";
+      if ((flags & SubscribeFlag.joinLeave) !== 0 && isByName) watching.add(session);
+    });
     const frame = encodePresencePush({ type, channelId: channel.id, ...member });
     for (const session of watching) session.reply(frame);
   }
@@ -354,7 +200,7 @@ export class Hub implements ChannelHost, TickWork {
   epochChanged(channel: Channel): void {
     const frame = channelFrame(channel, channel.stream.log.offset);
     for (const { session } of channel.subscribers) session.reply(frame);
-    for (const { session, isAnnounced } of this.#matched(channel)) {
+    for (const { session, isAnnounced } of this.#patterns.reach(channel)) {
       if (isAnnounced) session.reply(frame);
     }
   }
@@ -362,7 +208,7 @@ export class Hub implements ChannelHost, TickWork {
   /** Publications are lost: subscriptions by name end and are to be made anew, patterns learn the new position. */
   reset(channel: Channel): void {
     const frame = channelFrame(channel, channel.stream.log.offset);
-    for (const { session, isAnnounced } of this.#matched(channel)) {
+    for (const { session, isAnnounced } of this.#patterns.reach(channel)) {
       if (isAnnounced) session.reply(frame);
     }
     for (const { session } of channel.subscribers.slice()) this.#options.onReset(session, channel);
@@ -373,7 +219,7 @@ export class Hub implements ChannelHost, TickWork {
     const { engine, stats } = this.#options;
     for (const channel of this.#channels.values()) {
       if (channel.subscribers.length > 0 || channel.isDirty) continue;
-      if (channel.attachment === "attached" && this.#matched(channel).length === 0) {
+      if (channel.attachment === "attached" && this.#patterns.reach(channel).length === 0) {
         channel.attachment = "detached";
         engine.detach(channel.stream);
       }
@@ -390,14 +236,4 @@ export class Hub implements ChannelHost, TickWork {
 function channelFrame(channel: Channel, offset: number): Frame {
   const { id, name, stream } = channel;
   return encodeChannel({ channelId: id, name, epoch: stream.epoch, offset });
-}
-
-/** The step of the fan-out loop: no allocation, no await, and every status read. */
-function deliver(session: Session, batch: Batch): void {
-  const { outbound } = session;
-  if (outbound.isDirect) {
-    const status = session.socket.sendBytes(batch.slice.bytes);
-    if (status !== SendStatus.sent) outbound.settle(status);
-  } else if (outbound.format === "json") outbound.deliverText(batch.text());
-  else outbound.deliver(batch.slice.bytes, batch);
 }

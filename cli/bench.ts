@@ -17,11 +17,11 @@ ${benchHelp()}`,
     const child = Bun.spawn([process.execPath, ENTRY, ...argv], {
       stdio: ["inherit", "inherit", "inherit"],
     });
-    // Ctrl-C in a terminal reaches the child as well; it ends its own children and then itself.
-    process.on("SIGINT", () => {});
-    process.on("SIGTERM", () => child.kill("SIGTERM"));
-    const code = await child.exited;
-    return code;
+    // It ends its own children and then itself; Ctrl-C in a terminal has reached it already, which does no harm.
+    for (const signal of ["SIGINT", "SIGTERM"] as const) {
+      process.on(signal, () => child.kill(signal));
+    }
+    return child.exited;
   },
 };
 

@@ -57,6 +57,23 @@ export async function openConnection(
   return { client, sockets };
 }
 
+/** Tells, once for each time, that the connection was lost and that it is back. */
+export function tellReconnects(
+  { client, sockets }: Connection,
+  tell: (text: string) => void,
+): void {
+  let isReconnecting = false;
+  client.on("reconnecting", ({ error }) => {
+    if (isReconnecting) return;
+    isReconnecting = true;
+    tell(`connection lost: ${sockets.lastFailure ?? error.message}; reconnecting`);
+  });
+  client.on("connected", () => {
+    if (isReconnecting) tell("connected again");
+    isReconnecting = false;
+  });
+}
+
 function readUrl(text: string): string {
   const url = /^[a-z]+:\/\//i.test(text) ? text : `ws://${text}`;
   if (URL.canParse(url) && /^(ws|http)s?:$/.test(new URL(url).protocol)) return url;

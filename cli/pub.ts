@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 
 import type { Command } from "./command.ts";
-import { CONNECTION_OPTIONS, openConnection } from "./connection.ts";
+import { CONNECTION_OPTIONS, openConnection, tellReconnects } from "./connection.ts";
 import { CliError, ExitCode, UsageError } from "./errors.ts";
 import { formatCount, formatDuration, formatSize, plural } from "./format.ts";
 import { Interrupt } from "./interrupt.ts";
@@ -78,48 +78,72 @@ Examples:
 Exit codes: 0 all published, 1 not all, 2 wrong usage, 130 interrupted.`,
 
   async run(argv) {
-    const { options, positionals } = parseArguments(OPTIONS, argv);
-    const [channel, payload, ...others] = positionals;
-    if (channel === undefined) throw new UsageError("needs a channel");
-    channelName(channel);
-    if (others.length > 0) {
-      throw new UsageError("takes one payload; put quotes around one that has spaces");
-    }
-    if (payload !== undefined && options.file !== undefined) {
-      throw new UsageError("takes either a payload or --file");
-    }
-    const pace = readPace(options);
-    const giveUpMs = durationMs("--give-up", options["give-up"] ?? DEFAULT_GIVE_UP, MAX_GIVE_UP_MS);
-    const window = wholeNumber("--window", options.window ?? `${DEFAULT_WINDOW}`, 1, MAX_WINDOW);
-    const input = payload === undefined ? openInput(options.file) : null;
-    const interrupt = new Interrupt();
+    const request = readRequest(argv);
+    const { options, channel, payload, input } = request;
+    const isQuiet = options.quiet === true;
     const isAcked = options["no-ack"] !== true;
-    const { client } = await openConnection(options, {
-      requestTimeoutMs: giveUpMs,
+    const connection = await openConnection(options, {
+      requestTimeoutMs: request.giveUpMs,
       maxBufferedBytes: MAX_CLIENT_BYTES,
       queueWhileDisconnected: isAcked && { maxCount: 2 * MAX_WINDOW, maxBytes: MAX_CLIENT_BYTES },
     });
+    // Not before: while it connects, Ctrl-C ends the process as usual.
+    const interrupt = new Interrupt();
+    const { client } = connection;
+    if (!isQuiet) tellReconnects(connection, say);
     const publisher = isAcked
-      ? new AckedPublisher({ client, channel, window, giveUpMs })
+      ? new AckedPublisher({ ...request, client })
       : new UnackedPublisher(client, channel);
     const startMs = performance.now();
     // Not over what somebody is typing.
     const isTyped = input !== null && options.file === undefined && process.stdin.isTTY;
-    const isShown = options.quiet !== true && !isTyped;
-    const progress = new Progress(isShown, () => statusLine(publisher, startMs));
-    if (input === null) publisher.publish(Buffer.from(payload ?? ""), 1);
-    else await playLines(input, publisher, pace, interrupt);
+    const progress = new Progress(!isQuiet && !isTyped, () => statusLine(publisher, startMs));
+    if (input === null) publisher.publish(Buffer.from(payload), 1);
+    else await playLines(input, publisher, request.pace, interrupt);
     // After Ctrl-C what is under way has the two seconds that closing gives it.
     if (!interrupt.isRequested) await Promise.race([publisher.finished(), interrupt.requested]);
     const elapsedMs = performance.now() - startMs;
     await client.close();
     progress.end();
-    if (options.quiet !== true) say(summary(publisher, elapsedMs));
+    if (!isQuiet) say(summary(publisher, elapsedMs));
     if (interrupt.code !== null) return interrupt.code;
     if (publisher.failure !== null) throw failed(publisher, input?.name ?? null);
     return ExitCode.done;
   },
 };
+
+interface Request {
+  readonly options: Options;
+  readonly channel: string;
+  readonly payload: string;
+  /** Null when the payload is what to publish. */
+  readonly input: Input | null;
+  readonly pace: Pace;
+  readonly giveUpMs: number;
+  readonly window: number;
+}
+
+/** @throws UsageError, or CliError for a file that cannot be had */
+function readRequest(argv: readonly string[]): Request {
+  const { options, positionals } = parseArguments(OPTIONS, argv);
+  const [channel, payload, ...others] = positionals;
+  if (channel === undefined) throw new UsageError("needs a channel");
+  if (others.length > 0) {
+    throw new UsageError("takes one payload; put quotes around one that has spaces");
+  }
+  if (payload !== undefined && options.file !== undefined) {
+    throw new UsageError("takes either a payload or --file");
+  }
+  return {
+    options,
+    channel: channelName(channel),
+    payload: payload ?? "",
+    pace: readPace(options),
+    giveUpMs: durationMs("--give-up", options["give-up"] ?? DEFAULT_GIVE_UP, MAX_GIVE_UP_MS),
+    window: wholeNumber("--window", options.window ?? `${DEFAULT_WINDOW}`, 1, MAX_WINDOW),
+    input: payload === undefined ? openInput(options.file) : null,
+  };
+}
 
 function readPace(options: Options): Pace {
   const { rate, speed } = options;

@@ -66,8 +66,9 @@ Exit codes: 0 ended by --count, --timeout or, without --count, Ctrl-C; 1 failed;
     const timeoutMs =
       options.timeout === undefined ? null : durationMs("--timeout", options.timeout);
     const recover = readRecover(options, names);
-    const interrupt = new Interrupt();
     const connection = await openConnection(options);
+    // Not before: while it connects, Ctrl-C ends the process as usual.
+    const interrupt = new Interrupt();
     const listener = new Listener(connection, {
       names: [...new Set(names)],
       write: publicationWriter(format, options.full === true),

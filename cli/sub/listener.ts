@@ -1,5 +1,6 @@
 import type { Publication, StreamPosition, Subscription } from "../../client/index.ts";
 import { channelNameKind, patternMatches } from "../../protocol/channel-name.ts";
+import { tellReconnects } from "../connection.ts";
 import type { Connection } from "../connection.ts";
 import { CliError } from "../errors.ts";
 import { formatSize, plural } from "../format.ts";
@@ -36,13 +37,15 @@ export class Listener {
   /** Which of the names writes a channel that several of them match. */
   readonly #owners = new Map<string, string>();
   #isEnded = false;
-  #isReconnecting = false;
   count = 0;
 
   constructor(connection: Connection, options: ListenerOptions) {
     this.#connection = connection;
     this.#options = options;
-    this.#watchConnection();
+    tellReconnects(connection, (text) => this.#tell(text));
+    connection.client.on("closed", ({ terminal, reason }) => {
+      if (terminal) this.#fail(`the broker ended the connection: ${reason}`);
+    });
     this.#subscriptions = options.names.map((name) => this.#subscribe(name));
   }
 
@@ -87,22 +90,6 @@ export class Listener {
     // The event above says why.
     subscription.ready().catch(() => {});
     return subscription;
-  }
-
-  #watchConnection(): void {
-    const { client, sockets } = this.#connection;
-    client.on("reconnecting", ({ error }) => {
-      if (this.#isReconnecting) return;
-      this.#isReconnecting = true;
-      this.#tell(`connection lost: ${sockets.lastFailure ?? error.message}; reconnecting`);
-    });
-    client.on("connected", () => {
-      if (this.#isReconnecting) this.#tell("connected again");
-      this.#isReconnecting = false;
-    });
-    client.on("closed", ({ terminal, reason }) => {
-      if (terminal) this.#fail(`the broker ended the connection: ${reason}`);
-    });
   }
 
   #take(publication: Publication<Uint8Array>, name: string): void {
