@@ -1,5 +1,13 @@
 import { patternMatches } from "../protocol/channel-name.ts";
 
+/**
+ * When a publish is acknowledged: as soon as the node has taken it in (without an offset), when the engine has
+ * stored it, or when a replica of the Redis that stored it has it too.
+ */
+export const ACK_LEVELS = ["none", "accepted", "replicated"] as const;
+
+export type AckLevel = (typeof ACK_LEVELS)[number];
+
 /** How the channels that match a pattern behave. Every option has a default in config.ts. */
 export interface NamespaceOptions {
   /** Channels this is for: the first namespace whose pattern matches wins. */
@@ -16,6 +24,8 @@ export interface NamespaceOptions {
   readonly maxPayloadBytes: number;
   /** Subscribers one channel may have on this node; 0 for no limit. */
   readonly maxSubscribers: number;
+  /** With the memory engine all levels are the same. */
+  readonly ack: AckLevel;
 }
 
 /** Finds a channel's namespace. The last entry must match everything. */

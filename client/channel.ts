@@ -1,6 +1,7 @@
 import { channelNameKind, patternMatches } from "../protocol/channel-name.ts";
+import type { ChannelNameKind } from "../protocol/channel-name.ts";
 import { Code } from "./codes.ts";
-import { badArgument, fromCode } from "./errors.ts";
+import { fromCode } from "./errors.ts";
 import { decodeWith } from "./value-codec.ts";
 import type { Decode, DecodedBy, Encoding } from "./value-codec.ts";
 
@@ -29,11 +30,11 @@ export interface ChannelCodec<T> {
  * @throws TickwireError `bad_channel`
  */
 export function defineChannel<T>(name: string, codec: ChannelCodec<T> = {}): Channel<T> {
-  checkPattern(name);
+  checkName(name, true);
   const encoding = codec.encode ?? "value";
   const decode = decodeWith(codec.decode ?? "value") as Decode<T>;
   const at = (concrete: string): Channel<T> => {
-    checkName(concrete);
+    checkName(concrete, false);
     if (!patternMatches(name, concrete)) {
       throw fromCode(Code.badChannel, `${concrete} does not match ${name}`);
     }
@@ -42,18 +43,13 @@ export function defineChannel<T>(name: string, codec: ChannelCodec<T> = {}): Cha
   return { name, encoding, decode, at };
 }
 
-/** @throws TickwireError `bad_channel` unless this is a channel name or pattern */
-export function checkPattern(name: string): void {
-  if (typeof name !== "string") throw badArgument("a channel must be a string or a Channel");
-  if (channelNameKind(name) === "invalid") {
-    throw fromCode(Code.badChannel, `not a channel name or pattern: ${name}`);
-  }
-}
-
-/** @throws TickwireError `bad_channel` unless this is the name of one channel */
-export function checkName(name: string): void {
-  checkPattern(name);
-  if (channelNameKind(name) === "pattern") {
-    throw fromCode(Code.badChannel, `a pattern where one channel is needed: ${name}`);
-  }
+/**
+ * Checks the name of one channel, or also of a pattern, and says which it is.
+ * @throws TickwireError `bad_channel`
+ */
+export function checkName(name: string, mayBePattern: boolean): ChannelNameKind {
+  // Not every caller has a compiler that sees to it that this is a string.
+  const kind = typeof name === "string" ? channelNameKind(name) : "invalid";
+  if (kind === "name" || (kind === "pattern" && mayBePattern)) return kind;
+  throw fromCode(Code.badChannel, `not a channel${mayBePattern ? " or pattern" : ""}: ${name}`);
 }

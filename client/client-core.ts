@@ -2,7 +2,7 @@ import type { ConnectedReply } from "../protocol/messages/connected.ts";
 import type { PongReply } from "../protocol/messages/ping.ts";
 import type { ServerFrame } from "../protocol/push.ts";
 import type { ClientEvents } from "./client-events.ts";
-import { Commands } from "./commands.ts";
+import { Commands, IGNORED } from "./commands.ts";
 import type { ResultHandler } from "./commands.ts";
 import { Connector } from "./connector.ts";
 import { Deferred } from "./deferred.ts";
@@ -53,10 +53,10 @@ export class ClientCore {
       events,
       handlers: {
         onMessage: (message) => this.#message(message),
-        onPing: () => commands.ping(this.#wallMs(), { onResult: () => {}, onError: () => {} }),
+        onPing: () => commands.ping(this.#wallMs(), IGNORED),
         onUp: (reply) => this.#up(reply),
         onDown: () => this.#down(),
-        onEnd: (error) => this.#end(error),
+        onEnd: (error) => this.#settle(error),
       },
     });
     this.options = options;
@@ -141,7 +141,7 @@ export class ClientCore {
 
   async #close(): Promise<void> {
     if (this.connector.reply !== null) {
-      this.#outgoing.flush();
+      // What was published in this tick leaves in a microtask that is already waiting.
       await new Promise<void>((resolve) => {
         const cancel = this.options.clock.after(CLOSE_GRACE_MS, resolve);
         this.#requests.whenIdle(() => {
@@ -149,7 +149,6 @@ export class ClientCore {
           resolve();
         });
       });
-      this.#outgoing.flush();
     }
     const stopped = this.connector.stop();
     this.#settle(null);
@@ -167,10 +166,6 @@ export class ClientCore {
     this.#ready = new Deferred();
     this.#outgoing.clear();
     this.subscriptions.down();
-  }
-
-  #end(error: TickwireError): void {
-    this.#settle(error);
   }
 
   /** Nothing more will come: everybody who waits is told. */

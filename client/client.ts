@@ -1,11 +1,10 @@
-import { channelNameKind } from "../protocol/channel-name.ts";
 import { MAX_HISTORY_LIMIT } from "../protocol/limits.ts";
 import type { ConnectionLimits } from "../protocol/messages/connected.ts";
 import type { PresenceMember } from "../protocol/messages/presence.ts";
 import type { PublishedResult } from "../protocol/messages/publish.ts";
 import { SubscribeFlag } from "../protocol/messages/subscribe.ts";
 import type { StreamPosition } from "../protocol/position.ts";
-import { checkName, checkPattern } from "./channel.ts";
+import { checkName } from "./channel.ts";
 import type { Channel } from "./channel.ts";
 import { ClientCore } from "./client-core.ts";
 import type { ClientEvents, ConnectionState } from "./client-events.ts";
@@ -123,9 +122,8 @@ export class TickwireClient {
     onPublication?: (publication: Publication<never>) => void,
   ): Subscription {
     const { name, decode } = reading(channel, options.decode);
-    checkPattern(name);
+    const isPattern = checkName(name, true) === "pattern";
     if (this.#core.isClosed) throw closedError();
-    const isPattern = channelNameKind(name) === "pattern";
     const { presence = false, joinLeave = false } = options;
     const subscription = new LocalSubscription<unknown>({
       name,
@@ -270,7 +268,7 @@ export class TickwireClient {
 
   #checkName(name: string): void {
     if (this.#checkedNames.has(name)) return;
-    checkName(name);
+    checkName(name, false);
     if (this.#checkedNames.size >= MAX_CHECKED_NAMES) this.#checkedNames.clear();
     this.#checkedNames.add(name);
   }

@@ -30,6 +30,9 @@ export interface ResultHandler<T> {
   onError(error: TickwireError): void;
 }
 
+/** For commands whose outcome changes nothing. */
+export const IGNORED: ResultHandler<unknown> = { onResult: () => {}, onError: () => {} };
+
 /** Sends every command but publish on the connection there is, and checks what comes back. */
 export class Commands {
   readonly #requests: Requests;
@@ -54,11 +57,10 @@ export class Commands {
 
   unsubscribe(channel: string): void {
     // The broker has nothing to say here that would change what the client does.
-    const ignored = { onResult: () => {}, onError: () => {} };
     this.#send(
       (id) => encodeUnsubscribe({ id, channel }),
       () => null,
-      ignored,
+      IGNORED,
     );
   }
 

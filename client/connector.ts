@@ -168,7 +168,7 @@ export class Connector {
     const { options, requests } = this.#parts;
     const generation = this.#generation;
     const id = requests.open({
-      onReply: (reply) => this.#accepted(reply as ConnectedReply),
+      onReply: (reply) => this.#accepted(reply as ConnectedReply | null),
       onError: (error) => {
         if (generation === this.#generation) this.#lost(error);
       },
@@ -183,12 +183,12 @@ export class Connector {
     else this.#parts.handlers.onMessage(message);
   }
 
-  #accepted(reply: ConnectedReply): void {
-    const { options, tokens, events, handlers } = this.#parts;
-    const { connection, user, node, version, limits } = reply;
-    if (version !== PROTOCOL_VERSION) {
-      return this.#lost(fromCode(Code.unsupportedVersion, `version ${version}`));
+  #accepted(reply: ConnectedReply | null): void {
+    if (reply?.version !== PROTOCOL_VERSION) {
+      return this.#lost(fromCode(Code.unsupportedVersion, `version ${reply?.version}`));
     }
+    const { options, tokens, events, handlers } = this.#parts;
+    const { connection, user, node, limits } = reply;
     this.#state = "connected";
     this.#reply = reply;
     tokens.accepted(reply.tokenExpiresInMs);

@@ -25,7 +25,7 @@ export class MsgpackDecoder {
    */
   decode(bytes: Uint8Array): unknown {
     const value = this.decodeAt(bytes, 0);
-    if (this.#pos !== bytes.length) throw new Error("bytes are left over after the value");
+    if (this.#pos !== bytes.length) throw new Error("bytes left over");
     return value;
   }
 
@@ -53,7 +53,7 @@ export class MsgpackDecoder {
   #take(size: number): number {
     const start = this.#pos;
     this.#pos = start + size;
-    if (this.#pos > this.#bytes.length) throw new Error("the value is cut short");
+    if (this.#pos > this.#bytes.length) throw new Error("cut short");
     return start;
   }
 
@@ -65,7 +65,7 @@ export class MsgpackDecoder {
     if (head < 0xa0) return this.#array(head & 0x0f, depth);
     if (head < 0xc0) return this.#string(head & 0x1f);
     if (head === 0xc0) return null;
-    if (head === 0xc1) throw new Error("0xc1 is no msgpack format");
+    if (head === 0xc1) throw new Error("not msgpack");
     if (head < 0xc4) return head === 0xc3;
     if (head < 0xc7) return this.#binary(this.#uint(head - 0xc4));
     if (head < 0xca) return this.#extension(this.#uint(head - 0xc7));
@@ -130,7 +130,7 @@ export class MsgpackDecoder {
       const key = this.#value(depth - 1);
       // Assigning to __proto__ would change the object's prototype instead of adding a property.
       const isKey = typeof key === "string" || typeof key === "number";
-      if (!isKey || key === "__proto__") throw new Error("not a key for a map");
+      if (!isKey || key === "__proto__") throw new Error("not a map key");
       map[key] = this.#value(depth - 1);
     }
     return map;
@@ -138,8 +138,8 @@ export class MsgpackDecoder {
 
   /** Every item takes at least one byte: a count beyond what is left is a lie. */
   #enter(items: number, depth: number): void {
-    if (depth === 0) throw new Error("the value is nested too deep");
-    if (items > this.#bytes.length - this.#pos) throw new Error("the value is cut short");
+    if (depth === 0) throw new Error("nested too deep");
+    if (items > this.#bytes.length - this.#pos) throw new Error("cut short");
   }
 
   #extension(length: number): unknown {
@@ -157,7 +157,7 @@ export class MsgpackDecoder {
       return new Date(Number(view.getBigInt64(at + 4)) * 1000 + view.getUint32(at) / 1e6);
     }
     if (type === 0 && length === 1) return undefined;
-    throw new Error(`msgpack extension ${type} is not known here`);
+    throw new Error(`unknown extension ${type}`);
   }
 }
 

@@ -16,7 +16,7 @@ export class Outgoing {
   #used = 0;
   #isScheduled = false;
   /** Largest message the broker takes, bytes. */
-  maxMessageBytes = Number.MAX_SAFE_INTEGER;
+  maxMessageBytes = Infinity;
 
   /** `send` gets every message as bytes of its own. */
   constructor(send: (message: Uint8Array<ArrayBuffer>) => void) {

@@ -39,6 +39,8 @@ export class SharedSubscription {
   /** Members that have to read history by themselves. */
   readonly #late = new Set<LocalSubscription<unknown>>();
   #wasSubscribed = false;
+  /** Subscribed on an earlier connection as well. */
+  isResumed = false;
   /** A position had to be given up, so something may be missing when it is next subscribed. */
   hasForgotten = false;
   #cancelRetry = noTimer;
@@ -160,13 +162,13 @@ export class SharedSubscription {
     const isAtOnce = error.retry === "now" && this.#backoff.attempt === 0;
     const delayMs = this.#backoff.nextMs() + (error.retryAfterMs ?? 0);
     this.#state = "idle";
-    this.#cancelRetry();
     this.#cancelRetry = this.#context.access.clock.after(isAtOnce ? 0 : delayMs, () => this.up());
   }
 
   #subscribed(result: SubscribedResult, asked: RecoverFrom): void {
-    const isAgain = this.#wasSubscribed;
+    this.isResumed = this.#wasSubscribed;
     this.#wasSubscribed = true;
+    const isAgain = this.isResumed;
     this.#state = "subscribed";
     this.#backoff.reset();
     const { stream } = this;

@@ -89,14 +89,19 @@ export class Stream {
     this.#reset(epoch, count > 0 ? this.#offset : Math.max(this.#offset, offset), offset);
   }
 
-  /** A channel push: live publications follow this offset [P-6.11]. */
-  announced(epoch: string, offset: number): void {
-    if (this.#hold(() => this.announced(epoch, offset))) return;
+  /**
+   * A channel push: live publications follow this offset [P-6.11].
+   * @param isResumed whether the pattern it comes by was subscribed on an earlier connection
+   */
+  announced(epoch: string, offset: number, isResumed: boolean): void {
+    if (this.#hold(() => this.announced(epoch, offset, isResumed))) return;
     const isContinued =
       epoch === this.#epoch || (this.#isCurrent && offset === this.#offset && offset > 0);
     this.#isCurrent = true;
     if (this.#offset === NONE || !isContinued) {
       if (this.#offset !== NONE) this.#missed("epoch_changed");
+      // Nobody can say which of those before were published while this client was away.
+      else if (isResumed && offset > 0) this.#missed("unknown_past");
       this.#reset(epoch, offset, offset);
       return;
     }

@@ -13,7 +13,9 @@ export interface GapEvent {
   /**
    * The broker's reason; or of the SDK: `trimmed` (history no longer had them, or keeps none),
    * `epoch_changed` (the stream began anew), `rewound` (the stream went back), `resync` (the broker would not
-   * go on from the position), `consumer_too_slow` (the loop over the subscription did not keep up).
+   * go on from the position), `unknown_past` (a channel under a pattern was first heard of after a reconnect: it may
+   * have published while the client was away), `consumer_too_slow` (the loop over the subscription did not
+   * keep up).
    */
   readonly reason: string;
 }

@@ -113,7 +113,10 @@ export class Subscriptions {
   channel(push: ChannelPush): void {
     const stream = this.#stream(push.name);
     this.#bind(stream, push.channelId);
-    stream.announced(push.epoch, push.offset);
+    const isResumed = this.#patterns().some(
+      (shared) => shared.isResumed && patternMatches(shared.name, push.name),
+    );
+    stream.announced(push.epoch, push.offset, isResumed);
   }
 
   gap(push: GapPush): void {

@@ -15,7 +15,7 @@ export class TokenSource {
   readonly #token: TokenOption | undefined;
   readonly #clock: ClientClock;
   #cached: string | null = null;
-  #expiresAtMs = Number.POSITIVE_INFINITY;
+  #expiresAtMs = Infinity;
 
   constructor(token: TokenOption | undefined, clock: ClientClock) {
     this.#token = token;
@@ -52,13 +52,12 @@ export class TokenSource {
 
   /** The broker said how long the current token is good for, ms; 0 for no end. */
   accepted(expiresInMs: number): void {
-    this.#expiresAtMs =
-      expiresInMs === 0 ? Number.POSITIVE_INFINITY : this.#clock.nowMs() + expiresInMs;
+    this.#expiresAtMs = expiresInMs === 0 ? Infinity : this.#clock.nowMs() + expiresInMs;
   }
 
   /** The next `get` asks for a new token: the cached one was refused or is about to expire. */
   forget(): void {
     this.#cached = null;
-    this.#expiresAtMs = Number.POSITIVE_INFINITY;
+    this.#expiresAtMs = Infinity;
   }
 }

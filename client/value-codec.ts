@@ -19,7 +19,9 @@ export type Encode<T> = (value: T) => Uint8Array;
 /** How to write values: msgpack (the default), a named way, or a function of the application. */
 export type Encoding<T = never> = "value" | "json" | "text" | Encode<T>;
 
+// Two, since a frame is made around a payload that may still lie in the other's buffer.
 const encoder = new MsgpackEncoder();
+const frameEncoder = new MsgpackEncoder();
 const decoder = new MsgpackDecoder();
 const utf8Encoder = new TextEncoder();
 // A byte order mark is part of the text, not for the decoder to eat.
@@ -51,7 +53,7 @@ export function encodePayload(value: unknown, encoding: Encoding<unknown>): Uint
         ? encoding(value)
         : utf8Encoder.encode(encoding === "json" ? json(value) : String(value));
     if (bytes instanceof Uint8Array) return bytes;
-    throw new TypeError("an encode function must return a Uint8Array");
+    throw new TypeError("encode must give a Uint8Array");
   } catch (cause) {
     throw new TickwireError("encode_failed", String(cause), { cause });
   }
@@ -59,11 +61,11 @@ export function encodePayload(value: unknown, encoding: Encoding<unknown>): Uint
 
 /** A control frame or one with meta, as bytes of its own. */
 export function encodeFrame(frame: readonly unknown[]): Uint8Array<ArrayBuffer> {
-  return encoder.encode(frame).slice();
+  return frameEncoder.encode(frame).slice();
 }
 
 function json(value: unknown): string {
   const text = JSON.stringify(value) as string | undefined;
-  if (text === undefined) throw new TypeError("JSON cannot say this value");
+  if (text === undefined) throw new TypeError("not JSON");
   return text;
 }

@@ -9,6 +9,8 @@
 
 import { constants } from "node:os";
 
+import { ensureRedis } from "../tools/redis.mjs";
+
 /** The runner prints its closing block last; this much of the end of its output holds it. */
 const MAX_TAIL_CHARS = 16_384;
 /** A process that a test left behind may hold the output open; it is not waited for longer. */
@@ -71,6 +73,7 @@ async function passOn(from: ReadableStream<Uint8Array>, to: Bun.BunFile): Promis
 }
 
 async function run(args: readonly string[]): Promise<number> {
+  await ensureRedis();
   // --no-orphans: servers that a test started and forgot end with the run.
   const command = [process.execPath, "test", "--no-orphans", ...DEFAULT_FLAGS, ...args];
   let endedBy: NodeJS.Signals | undefined;

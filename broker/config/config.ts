@@ -103,7 +103,7 @@ export function finishConfig(
 }
 
 function freeze(values: ConfigValues): BrokerConfig {
-  const { historySize, historyTtlMs, flushIntervalMs, presence, maxPayloadBytes } = values;
+  const { historySize, historyTtlMs, flushIntervalMs, presence, maxPayloadBytes, ack } = values;
   const namespaces = resolveNamespaces(values.namespaces, {
     historySize,
     historyTtlMs,
@@ -111,6 +111,7 @@ function freeze(values: ConfigValues): BrokerConfig {
     presence,
     maxPayloadBytes,
     maxSubscribers: values.maxSubscribersPerChannel,
+    ack,
   });
   for (const value of Object.values(values)) if (Array.isArray(value)) Object.freeze(value);
   return Object.freeze({ ...values, namespaces }) as BrokerConfig;

@@ -1,7 +1,8 @@
 import { channelNameKind, patternCovers } from "../../protocol/channel-name.ts";
+import { ACK_LEVELS } from "../namespace.ts";
 import type { NamespaceOptions } from "../namespace.ts";
 import { BadValue } from "./config-error.ts";
-import { boolean, duration, integer, shown, size } from "./option.ts";
+import { boolean, choice, duration, integer, shown, size } from "./option.ts";
 import type { Option } from "./option.ts";
 import { nearest } from "./suggest.ts";
 
@@ -48,6 +49,13 @@ export const NAMESPACE_OPTIONS = {
     group,
     fallback: true,
     text: "Whether clients may enter and read the presence of a channel.",
+  }),
+  ack: choice({
+    group,
+    choices: ACK_LEVELS,
+    fallback: () => "accepted" as const,
+    fallbackText: "accepted",
+    text: "When a publish over Redis is acknowledged: taken in by the node (none), stored (accepted), or stored on a replica too (replicated).",
   }),
   maxPayloadBytes: size({
     group: "Limits",

@@ -300,6 +300,7 @@ export const OPTIONS = {
   historySize: NAMESPACE_OPTIONS.historySize,
   historyTtlMs: NAMESPACE_OPTIONS.historyTtlMs,
   flushIntervalMs: NAMESPACE_OPTIONS.flushIntervalMs,
+  ack: NAMESPACE_OPTIONS.ack,
   presence: NAMESPACE_OPTIONS.presence,
   channelIdleMs: duration({
     group: "History and channels",

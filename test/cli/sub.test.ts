@@ -263,6 +263,16 @@ describe("what is refused", () => {
     await command.untilStderr((text) => text.includes("subscribed to a"));
   });
 
+  test("Ctrl-C ends the wait for a broker", async () => {
+    await using proxy = await FaultProxy.start(broker.port);
+    proxy.reset();
+    const args = ["sub", "a", "--wait", "1h", "--url", `ws://127.0.0.1:${proxy.port}`];
+    await using command = new CliProcess(args);
+    await proxy.until(({ acceptedCount }) => acceptedCount > 0);
+    command.kill("SIGINT");
+    expect(await command.exited).toBe(130);
+  });
+
   test("a token that allows nothing", async () => {
     const tokenSecret = "0123456789abcdef0123456789abcdef";
     await using locked = await startBroker({ tokenSecret });

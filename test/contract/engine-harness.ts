@@ -35,6 +35,8 @@ export interface EngineFactory {
    * that all nodes share; and ids are bounded by their time alone. Default: false.
    */
   readonly isShared?: boolean;
+  /** Presence travels by itself, and is tested apart. Default: false. */
+  readonly skipsPresence?: boolean;
   create(settings: EngineSettings): Promise<EngineUnderTest>;
 }
 
@@ -52,6 +54,7 @@ export const NAMESPACE: NamespaceOptions = {
   presence: true,
   maxPayloadBytes: 1024 * 1024,
   maxSubscribers: 0,
+  ack: "accepted",
 };
 
 /** What a publish led to. */
@@ -172,8 +175,8 @@ export class EngineBench implements AsyncDisposable {
         else resolve({ offset, wasImmediate });
       };
       // Of a shared stream, none is known without an interest, nor without history.
-      const isEpochOf = ({ epoch }: Stream, answered: string): boolean =>
-        epoch === answered || (this.#isShared && (epoch === "" || answered === ""));
+      const isEpochOf = ({ epoch }: Stream, told: string): boolean =>
+        epoch === told || (this.#isShared && (epoch === "" || told === ""));
       const ack: PublishAck = {
         published(id: number, offset: number, epoch: string): void {
           if (id !== requestId) reject(new Error(`answered request ${id}, not ${requestId}`));

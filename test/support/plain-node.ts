@@ -3,6 +3,7 @@ import { endByReset } from "../../broker/commands/unsubscribe.ts";
 import { buildConfig } from "../../broker/config/config.ts";
 import type { ConfigInput } from "../../broker/config/config.ts";
 import type { BrokerContext } from "../../broker/context.ts";
+import { LocalDirectory } from "../../broker/directory.ts";
 import type { Engine } from "../../broker/engine/engine.ts";
 import { MemoryEngine } from "../../broker/engine/memory-engine.ts";
 import { Hub } from "../../broker/hub.ts";
@@ -68,12 +69,15 @@ export class PlainNode {
       maxChannels,
       onReset: (session, channel) => endByReset(context, session, channel),
     });
+    const { node } = config;
+    const authenticator = createAuthenticator(config, clock, silentLogger);
     const context: BrokerContext = {
-      node: config.node,
+      node,
       engine: this.engine,
       hub: this.hub,
       registry,
-      authenticator: createAuthenticator(config, clock, silentLogger),
+      directory: new LocalDirectory({ node, registry, hub: this.hub, authenticator }),
+      authenticator,
       clock,
       logger: silentLogger,
       stats,
@@ -139,12 +143,12 @@ export class PlainClient {
 
   /** From the next message on the broker is told to wait. */
   stopReading(): void {
-    this.socket.isNextQueued = true;
+    this.socket.room = 0;
   }
 
   /** Reads what the socket held; the broker goes on. */
   resumeReading(): void {
-    this.socket.isNextQueued = false;
+    this.socket.room = Infinity;
     if (!this.socket.isFull) return;
     this.socket.becomeWritable();
     this.#sessions.writable(this.session);

@@ -12,8 +12,8 @@ export class PlainSocket implements Socket {
   /** Codes it was closed with. */
   readonly closes: { readonly code: number; readonly reason: string }[] = [];
   pingCount = 0;
-  /** The next message is the one that does not fit. */
-  isNextQueued = false;
+  /** Messages that fit before one does not. */
+  room = Infinity;
   /** It says `queued` and waits for `becomeWritable`. */
   isFull = false;
   /** The peer is gone: nothing is taken. */
@@ -40,8 +40,8 @@ export class PlainSocket implements Socket {
     if (this.isFull) throw new Error("handed a message while it was full");
     if (this.isGone) return SendStatus.dropped;
     this.taken.push(message);
-    if (!this.isNextQueued) return SendStatus.sent;
-    this.isNextQueued = false;
+    if (this.room-- > 0) return SendStatus.sent;
+    this.room = Infinity;
     this.isFull = true;
     return SendStatus.queued;
   }

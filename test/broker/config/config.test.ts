@@ -338,6 +338,7 @@ describe("namespaces", () => {
         presence: true,
         maxPayloadBytes: 64_512,
         maxSubscribers: 7,
+        ack: "accepted",
       },
       {
         pattern: ">",
@@ -347,6 +348,7 @@ describe("namespaces", () => {
         presence: true,
         maxPayloadBytes: 64_512,
         maxSubscribers: 7,
+        ack: "accepted",
       },
     ]);
     expect(new Namespaces(namespaces).resolve("chat.a").historyTtlMs).toBe(3_600_000);

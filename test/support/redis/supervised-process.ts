@@ -1,6 +1,4 @@
-import { mkdtemp } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { makeTemporaryFolder } from "./temporary-folder.ts";
 
 const MAX_LOG_CHARS = 65_536;
 
@@ -77,7 +75,7 @@ export class SupervisedProcess implements AsyncDisposable {
   static async make(
     prepare: (folder: string) => Promise<readonly string[]>,
   ): Promise<SupervisedProcess> {
-    const folder = await mkdtemp(join(tmpdir(), "tickwire-redis-"));
+    const folder = await makeTemporaryFolder();
     return new SupervisedProcess(folder, await prepare(folder));
   }
 

@@ -1,0 +1,51 @@
+import type { RedisTopologyOptions } from "../../broker/engine/redis/redis-engine.ts";
+import { startCluster } from "./redis/start-cluster.ts";
+import { startRedis, startShards } from "./redis/start-redis.ts";
+
+/** Servers of one kind, and how an engine is told of them. */
+export interface RunningRedis extends AsyncDisposable {
+  readonly topology: RedisTopologyOptions;
+}
+
+export const REDIS_START_LIMIT_MS = 60_000;
+
+export function serversAt(...urls: readonly string[]): RedisTopologyOptions {
+  return { type: "servers", shards: urls.map((url) => ({ type: "url", url })) };
+}
+
+/** Every kind of deployment that behaves the same. */
+export const REDIS_TOPOLOGIES: readonly {
+  readonly name: string;
+  readonly start: () => Promise<RunningRedis>;
+}[] = [
+  {
+    name: "one server",
+    async start() {
+      const server = await startRedis();
+      return {
+        topology: serversAt(server.url),
+        [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+      };
+    },
+  },
+  {
+    name: "two servers",
+    async start() {
+      const shards = await startShards(2);
+      return {
+        topology: serversAt(...shards.urls),
+        [Symbol.asyncDispose]: () => shards[Symbol.asyncDispose](),
+      };
+    },
+  },
+  {
+    name: "a cluster",
+    async start() {
+      const cluster = await startCluster({ hasReplicas: false });
+      return {
+        topology: { type: "cluster", seeds: cluster.urls },
+        [Symbol.asyncDispose]: () => cluster[Symbol.asyncDispose](),
+      };
+    },
+  },
+];
