@@ -30,7 +30,12 @@ describeWithRedis("acknowledgement", () => {
 
   test("replicated: given with a replica, not known without one", async () => {
     await using sentinel = await startSentinel({ sentinelCount: 1 });
-    await sentinel.untilReplicating();
+    const master = await sentinel.master();
+    // A replica that is online on paper applies nothing before its first acknowledgement.
+    await master.waitFor(async () => {
+      await master.command("SET", "probe", "1");
+      return (await master.command("WAIT", "1", "50")) === 1;
+    }, "the replica acknowledges");
     const [{ host, port }] = sentinel.addresses as [{ host: string; port: number }];
     const redisSentinel = `${sentinel.masterName}@${host}:${port}`;
     await using node = await startBroker({ redisSentinel, ack: "replicated" });
