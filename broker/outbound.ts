@@ -78,6 +78,11 @@ export class Outbound {
     return this.#queuedBytes;
   }
 
+  /** Whether anything still waits here for a socket that is behind. */
+  get hasQueue(): boolean {
+    return this.#queueHead < this.#queue.length;
+  }
+
   /** Whether so much of earlier replays waits unread that there must not be more. */
   get isReplayFull(): boolean {
     return this.#replayBytes > this.#context.maxQueuedBytes;

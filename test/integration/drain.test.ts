@@ -108,6 +108,26 @@ describe("a broker that drains", () => {
     expect(node.broker.api.stats.connectionsOpen).toBe(0);
   });
 
+  test("gives a client that is behind, but reads, all that waits for it", async () => {
+    await using node = await startBroker({ outboundBytes: "64MiB", historySize: 0 });
+    const { api } = node.broker;
+    await using slow = await StallingClient.connect(node.url);
+    slow.send(subscribeFrame(2, "a"));
+    await slow.until(() => slow.frames.length === 2);
+    slow.socket.pause();
+    let published = 0;
+    while (api.stats.outboundQueuedBytes < 1024 * 1024) {
+      await api.publish("a", new Uint8Array(32 * 1024));
+      published++;
+    }
+    const draining = node.broker.drain(30_000);
+    slow.socket.resume();
+    expect((await slow.untilClosed()).code).toBe(4200);
+    await draining;
+    checkContiguous(slow.publications, 0);
+    expect(slow.publications).toHaveLength(published);
+  });
+
   test("ends although a client reads nothing", async () => {
     await using node = await startBroker({ outboundBytes: "64MiB", historySize: 0 });
     await using slow = await StallingClient.connect(node.url);
