@@ -2,6 +2,7 @@ import { isChannelName } from "../../protocol/channel-name.ts";
 import { Code } from "../../protocol/codes.ts";
 import { historyResult } from "../../protocol/messages/history.ts";
 import type { HistoryCommand, HistoryResult } from "../../protocol/messages/history.ts";
+import type { PublicationMeta } from "../../protocol/messages/meta.ts";
 import { encodeOk } from "../../protocol/messages/reply.ts";
 import { BrokerError } from "../api.ts";
 import type { BrokerContext } from "../context.ts";
@@ -44,12 +45,25 @@ function fitting(result: HistoryResult, isAfterPosition: boolean, maxBytes: numb
   const inOrder = isAfterPosition ? publications : publications.toReversed();
   let bytes = 0;
   let count = 0;
-  for (const { payload } of inOrder) {
-    bytes += payload.length + 64;
+  for (const { payload, meta } of inOrder) {
+    bytes += payload.length + (meta === null ? 0 : metaBytes(meta)) + ITEM_BYTES;
     if (bytes > maxBytes && count > 0) break;
     count++;
   }
   if (count === publications.length) return result;
   const kept = isAfterPosition ? publications.slice(0, count) : publications.slice(-count);
   return { ...result, publications: kept };
+}
+
+/** What an item takes beside payload and meta: offset, headers, nils. */
+const ITEM_BYTES = 64;
+
+/** At least what a meta field takes: its strings are ASCII or counted as the three bytes a unit can become. */
+function metaBytes(meta: PublicationMeta): number {
+  let units = 0;
+  for (const text of [meta.id, meta.key, meta.traceparent, meta.tracestate, meta.user]) {
+    units += text?.length ?? 0;
+  }
+  for (const [name, value] of meta.headers ?? []) units += name.length + value.length + 4;
+  return units * 3;
 }
