@@ -1,21 +1,13 @@
-import { fileURLToPath } from "node:url";
-
 import { bareCommand, BrokerProcess, tickwireCommand } from "./broker-process.ts";
+import { generate } from "./generator-process.ts";
 import type { Access, LoadJob, LoadResult, Pace } from "./load/job.ts";
 import type { BenchOptions, BrokerName } from "./options.ts";
 import type { Shape } from "./shapes.ts";
-import { Tail } from "./support/children.ts";
 import type { Children } from "./support/children.ts";
-import { pinned } from "./support/environment.ts";
 import type { Pinning } from "./support/environment.ts";
 
-const generator = fileURLToPath(new URL("load/generator.entry.ts", import.meta.url));
-
-/** Beyond the load itself a cell takes connecting, settling and this much patience at most, ms. */
-const PATIENCE_MS = 60_000;
-
 /** A broker that keeps a delivery back for longer has lost it, ms. */
-const MAX_SILENCE_MS = 5000;
+export const MAX_SILENCE_MS = 5000;
 
 /** One measurement: a broker, a shape, a payload size, a pace. */
 export interface Cell {
@@ -57,12 +49,9 @@ async function measure(context: CellContext, cell: Cell): Promise<LoadResult> {
   if (running !== null) {
     const access: Access =
       running.token === null ? { type: "anonymous" } : { type: "token", token: running.token };
-    return generate(context, cell, {
-      ...jobOf(context, cell),
-      ...running,
-      access,
-      brokerPid: running.pid,
-    });
+    const { hostname, port, pid } = running;
+    const job = { ...jobOf(context, cell), hostname, port, brokerPid: pid, access };
+    return generate(context.children, job, pinningOf(context, cell)?.load ?? null);
   }
   const access: Access =
     cell.broker === "tickwire" && context.options.access === "token"
@@ -76,7 +65,8 @@ async function measure(context: CellContext, cell: Cell): Promise<LoadResult> {
     profileDir: context.profileDir === null ? null : `${context.profileDir}/${cellName(cell)}`,
   });
   const address = { hostname: "127.0.0.1", port: broker.port, brokerPid: broker.pid };
-  return await generate(context, cell, { ...jobOf(context, cell), ...address, access });
+  const job = { ...jobOf(context, cell), ...address, access };
+  return await generate(context.children, job, pinning?.load ?? null);
 }
 
 function jobOf(
@@ -94,6 +84,8 @@ function jobOf(
     warmUpMs: options.warmUpMs,
     measureMs: options.measureMs,
     maxSilenceMs: MAX_SILENCE_MS,
+    subscribeAt: null,
+    redisUrls: [],
   };
 }
 
@@ -103,28 +95,6 @@ function jobOf(
  */
 function pinningOf({ pinning }: CellContext, { pace }: Cell): Pinning | null {
   return pace.type === "closed" ? pinning : null;
-}
-
-async function generate(context: CellContext, cell: Cell, job: LoadJob): Promise<LoadResult> {
-  const command = [process.execPath, "--no-orphans", generator];
-  const child = context.children.spawn(
-    pinned(command, pinningOf(context, cell)?.load ?? null),
-    process.env,
-    process.cwd(),
-    JSON.stringify(job),
-  );
-  const errors = new Tail(child.stderr);
-  const timer = setTimeout(() => child.kill("SIGKILL"), PATIENCE_MS + job.warmUpMs + job.measureMs);
-  const [output] = await Promise.all([
-    new Response(child.stdout).text(),
-    child.exited,
-    errors.ended,
-  ]);
-  clearTimeout(timer);
-  if (output === "") throw new Error(`the load generator ended without a result\n${errors.text}`);
-  const result = JSON.parse(output) as LoadResult | { readonly error: string };
-  if ("error" in result) throw new Error(result.error);
-  return result;
 }
 
 /** Names a cell in a path. */

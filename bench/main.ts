@@ -4,18 +4,22 @@ import { fileURLToPath } from "node:url";
 
 import { tickwireEntry } from "./broker-process.ts";
 import type { CellContext } from "./cell.ts";
-import { parseOptions, usage, UsageError } from "./options.ts";
+import { parseOptions, usage } from "./options.ts";
 import type { BenchOptions } from "./options.ts";
+import { runRedisBench } from "./redis/redis-bench.ts";
+import { parseRedisOptions, redisUsage } from "./redis/redis-options.ts";
 import { failures, progressLine, renderReport } from "./report.ts";
 import type { Report } from "./report.ts";
 import { cellCount, estimateMs, runRounds } from "./rounds.ts";
 import { summarize } from "./summary.ts";
+import { UsageError } from "./support/arguments.ts";
 import { Children } from "./support/children.ts";
 import { environment, findPinning } from "./support/environment.ts";
 
 const profilesRoot = fileURLToPath(new URL("../.tickwire/profiles/", import.meta.url));
 
-async function main(options: BenchOptions): Promise<number> {
+/** The processes of this run, which end with it. */
+function guardedChildren(): Children {
   const children = new Children();
   for (const [signal, code] of [
     ["SIGINT", 130],
@@ -26,13 +30,23 @@ async function main(options: BenchOptions): Promise<number> {
       process.exit(code);
     });
   }
+  return children;
+}
+
+/** What any mode needs of a run. */
+function commonContext({ cpuProf }: { readonly cpuProf: boolean }) {
+  const name = new Date().toISOString().replaceAll(":", "-").slice(0, 19);
+  return {
+    children: guardedChildren(),
+    profileDir: cpuProf ? profilesRoot + name : null,
+    secret: randomBytes(32).toString("base64url"),
+  };
+}
+
+async function main(options: BenchOptions): Promise<number> {
   const began = environment();
-  const profileDir = options.cpuProf
-    ? profilesRoot + began.date.replaceAll(":", "-").slice(0, 19)
-    : null;
   const pinning = options.pins ? findPinning() : null;
-  const secret = randomBytes(32).toString("base64url");
-  const context: CellContext = { options, children, pinning, profileDir, secret };
+  const context: CellContext = { options, pinning, ...commonContext(options) };
 
   let done = 0;
   const total = cellCount(options);
@@ -47,7 +61,7 @@ async function main(options: BenchOptions): Promise<number> {
     environment: began,
     pinning,
     options,
-    profileDir,
+    profileDir: context.profileDir,
     groups: summarize(cells),
     cells,
   };
@@ -64,20 +78,36 @@ function withoutSecrets(key: string, value: unknown): unknown {
 
 function start(): Promise<number> | number {
   try {
-    const options = parseOptions(process.argv.slice(2));
+    const argv = process.argv.slice(2);
+    if (argv.includes("--redis")) return startRedis(argv);
+    const options = parseOptions(argv);
     if (options === "help") {
       console.log(usage);
       return 0;
     }
     const needsOurs = options.running === null && options.brokers.includes("tickwire");
-    const entry = options.entry ?? tickwireEntry;
-    if (needsOurs && !existsSync(entry)) throw new UsageError(`there is no broker at ${entry}`);
+    if (needsOurs) requireEntry(options.entry);
     return main(options);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     console.error(`${error.message}\nTry --help.`);
     return 2;
   }
+}
+
+function startRedis(argv: readonly string[]): Promise<number> | number {
+  const options = parseRedisOptions(argv);
+  if (options === "help") {
+    console.log(redisUsage);
+    return 0;
+  }
+  requireEntry(options.entry);
+  return runRedisBench({ options, ...commonContext(options) });
+}
+
+function requireEntry(given: string | null): void {
+  const entry = given ?? tickwireEntry;
+  if (!existsSync(entry)) throw new UsageError(`there is no broker at ${entry}`);
 }
 
 process.exitCode = await start();

@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { MIN_PAYLOAD_BYTES } from "./load/payload.ts";
 import { shapeNamed, shapes } from "./shapes.ts";
 import type { Shape } from "./shapes.ts";
+import { list, seconds, UsageError, whole } from "./support/arguments.ts";
 
 export type BrokerName = "tickwire" | "bare";
 
@@ -36,16 +37,12 @@ export interface RunningBroker {
   readonly token: string | null;
 }
 
-/** The command line cannot be followed; the message says why. */
-export class UsageError extends Error {
-  override readonly name = "UsageError";
-}
-
 export const usage = `Usage: npm run bench -- [options]
 
 Measures broker CPU per delivery, deliveries per second and latency, side by side with a bare Bun
 server in interleaved rounds. bench/README.md says how to read the result.
 
+  --redis             two nodes over Redis instead; see --redis --help
   --rounds N          rounds; every round runs every cell once with every broker (5)
   --seconds S         length of one measurement (0.8)
   --warm-up S         load before it, not measured (0.5)
@@ -139,11 +136,6 @@ function runningBroker(values: { url?: string; pid?: string; token?: string }): 
   };
 }
 
-/** The parts of a comma-separated list, each once. */
-function list(text: string): string[] {
-  return [...new Set(text.split(",").map((part) => part.trim()))];
-}
-
 function parseShape(name: string): Shape {
   const found = shapeNamed(name);
   if (found === null) {
@@ -162,18 +154,6 @@ function parseBroker(name: string): BrokerName {
 function parseAccess(kind: string): "token" | "anonymous" {
   if (kind === "token" || kind === "anonymous") return kind;
   throw new UsageError(`--access: ${kind} is neither token nor anonymous`);
-}
-
-function whole(name: string, text: string, min: number, max: number): number {
-  const value = Number(text);
-  if (text !== "" && Number.isInteger(value) && value >= min && value <= max) return value;
-  throw new UsageError(`--${name} must be a whole number from ${min} to ${max}, not ${text}`);
-}
-
-function seconds(name: string, text: string): number {
-  const value = Number(text);
-  if (text !== "" && value >= 0.05 && value <= 600) return value * 1000;
-  throw new UsageError(`--${name} must be from 0.05 to 600 seconds, not ${text}`);
 }
 
 function share(text: string): number {

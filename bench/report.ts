@@ -5,7 +5,7 @@ import { shapeNamed } from "./shapes.ts";
 import { cpuPerDelivery, deliveriesPerSecond } from "./summary.ts";
 import type { Comparison, GroupSummary } from "./summary.ts";
 import type { Environment, Pinning } from "./support/environment.ts";
-import type { Spread } from "./support/stats.ts";
+import { middle, number, optional, percent, range, rate } from "./support/format.ts";
 import { table } from "./support/table.ts";
 
 /** Everything one run found; `--json` prints it as it is. */
@@ -195,32 +195,4 @@ function faultLines(cells: readonly CellResult[]): string {
 
 function label(group: GroupSummary, line: number): [string, string] {
   return line === 0 ? [group.shape, `${group.payloadBytes} B`] : ["", ""];
-}
-
-function optional(value: number | null, show: (value: number) => string): string {
-  return value === null ? "-" : show(value);
-}
-
-function middle(value: Spread | null): string {
-  return optional(value?.median ?? null, number);
-}
-
-function range(value: Spread | null, show: (value: number) => string): string {
-  if (value === null) return "-";
-  return `${show(value.median)} (${show(value.min)}-${show(value.max)})`;
-}
-
-/** Three significant digits. */
-function number(value: number): string {
-  if (!Number.isFinite(value)) return "-";
-  return value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
-}
-
-function rate(perSecond: number): string {
-  if (perSecond >= 1e6) return `${(perSecond / 1e6).toFixed(2)} M`;
-  return perSecond >= 1e3 ? `${(perSecond / 1e3).toFixed(1)} k` : perSecond.toFixed(0);
-}
-
-function percent(share: number): string {
-  return `${(share * 100).toFixed(0)} %`;
 }

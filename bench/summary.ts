@@ -54,7 +54,7 @@ export interface GroupSummary {
 }
 
 /** Share of one processor that other processes may use before figures are marked as disturbed. */
-const MAX_OTHERS_BUSY = 0.2;
+export const MAX_OTHERS_BUSY = 0.2;
 
 /** Groups cells that differ in round and broker only, in the order they first ran. */
 export function summarize(results: readonly CellResult[]): GroupSummary[] {

@@ -4,6 +4,8 @@ import type { BrokerApi, HealthReport } from "./api.ts";
 import { endByReset } from "./commands/unsubscribe.ts";
 import type { BrokerConfig } from "./config/config.ts";
 import type { BrokerContext } from "./context.ts";
+import { LocalDirectory } from "./directory.ts";
+import { drainSessions } from "./drain.ts";
 import { createEngine } from "./engine/create-engine.ts";
 import type { Engine } from "./engine/engine.ts";
 import { refuseHandshake } from "./handshake.ts";
@@ -59,20 +61,26 @@ export class Broker {
     this.#parts = parts;
     this.#config = config;
     this.#startedMs = clock.nowMs();
-    this.#context = {
-      node: config.node,
+    const hub = new Hub({
       engine,
-      hub: new Hub({
-        engine,
-        namespaces,
-        stats,
-        clock,
-        tick,
-        maxChannels,
-        onReset: (session, channel) => endByReset(this.#context, session, channel),
-      }),
-      registry: new Registry(),
-      authenticator: parts.authenticator,
+      namespaces,
+      stats,
+      clock,
+      tick,
+      maxChannels,
+      onReset: (session, channel) => endByReset(this.#context, session, channel),
+    });
+    const { node } = config;
+    const { authenticator } = parts;
+    const registry = new Registry();
+    const local = new LocalDirectory({ node, registry, hub, authenticator });
+    this.#context = {
+      node,
+      engine,
+      hub,
+      registry,
+      directory: engine.createDirectory?.(local) ?? local,
+      authenticator,
       clock,
       logger,
       stats,
@@ -186,21 +194,12 @@ export class Broker {
     this.#server?.stopListening();
     const sessions = [...registry.all()];
     for (const session of sessions) session.reply(encodeDrain(windowMs));
-    const intervalMs = windowMs / Math.max(1, sessions.length);
-    const startMs = performance.now();
-    for (const [index, session] of sessions.entries()) {
-      const dueMs = startMs + index * intervalMs;
-      while (
-        (this.#state as BrokerState) === "draining" &&
-        performance.now() < dueMs &&
-        registry.size > 0
-      ) {
-        await Bun.sleep(Math.min(20, Math.max(1, dueMs - performance.now())));
-      }
-      if ((this.#state as BrokerState) !== "draining") return;
-      hub.flushAll();
-      session.close(Code.drain);
-    }
+    await drainSessions({
+      sessions,
+      windowMs,
+      flush: () => hub.flushAll(),
+      isOver: () => this.#state !== "draining" || registry.size === 0,
+    });
     await this.stop();
   }
 

@@ -1,4 +1,5 @@
 import type { ConnectionLimits } from "../protocol/messages/connected.ts";
+import type { Directory } from "./directory.ts";
 import type { Engine } from "./engine/engine.ts";
 import type { Hub } from "./hub.ts";
 import type { Authenticator, Clock, Logger } from "./ports.ts";
@@ -11,6 +12,8 @@ export interface BrokerContext {
   readonly engine: Engine;
   readonly hub: Hub;
   readonly registry: Registry;
+  /** Connections and channels of all nodes; the registry has this node's. */
+  readonly directory: Directory;
   readonly authenticator: Authenticator;
   readonly clock: Clock;
   readonly logger: Logger;

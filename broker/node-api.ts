@@ -1,4 +1,4 @@
-import { isChannelName, isChannelPattern, patternMatches } from "../protocol/channel-name.ts";
+import { isChannelName, isChannelPattern } from "../protocol/channel-name.ts";
 import { Code } from "../protocol/codes.ts";
 import type { HistoryResult } from "../protocol/messages/history.ts";
 import { EMPTY_META } from "../protocol/messages/meta.ts";
@@ -10,11 +10,11 @@ import { BrokerError } from "./api.ts";
 import type { BrokerApi, ChannelSummary, ConnectionSummary, HealthReport } from "./api.ts";
 import type { Channel } from "./channel.ts";
 import type { BrokerContext } from "./context.ts";
+import type { ChannelQuery, ConnectionQuery, DisconnectTarget, RevokeTarget } from "./directory.ts";
 import { encodeMeta } from "./meta.ts";
-import type { Session } from "./session.ts";
 import type { Stats } from "./stats.ts";
 
-/** What this node can be asked from outside its sockets. */
+/** What a broker can be asked from outside its sockets. */
 export class NodeApi implements BrokerApi {
   readonly #context: BrokerContext;
   readonly #health: () => HealthReport;
@@ -79,82 +79,23 @@ export class NodeApi implements BrokerApi {
     return this.#context.hub.open(name);
   }
 
-  async channels(query: {
-    pattern: string;
-    limit: number;
-    after: string | null;
-  }): Promise<readonly ChannelSummary[]> {
-    const { hub } = this.#context;
-    const { pattern, limit, after } = query;
-    if (!isChannelPattern(pattern)) throw new BrokerError(Code.badChannel, "not a valid pattern");
-    const matching: Channel[] = [];
-    for (const channel of hub.channels()) {
-      if ((after === null || channel.name > after) && patternMatches(pattern, channel.name)) {
-        matching.push(channel);
-      }
+  async channels(query: ChannelQuery): Promise<readonly ChannelSummary[]> {
+    if (!isChannelPattern(query.pattern)) {
+      throw new BrokerError(Code.badChannel, "not a valid pattern");
     }
-    matching.sort((a, b) => (a.name < b.name ? -1 : 1));
-    return matching.slice(0, limit).map((channel) => ({
-      name: channel.name,
-      subscribers: hub.subscriberCount(channel),
-      epoch: channel.stream.epoch,
-      offset: channel.stream.log.offset,
-    }));
+    return this.#context.directory.channels(query);
   }
 
-  async connections(query: {
-    user: string | null;
-    limit: number;
-    after: string | null;
-  }): Promise<readonly ConnectionSummary[]> {
-    const { registry } = this.#context;
-    const { user, limit, after } = query;
-    const sessions = user === null ? registry.all() : registry.ofUser(user);
-    return [...sessions]
-      .filter((session) => session.state === "connected" && (after === null || session.id > after))
-      .toSorted((a, b) => (a.id < b.id ? -1 : 1))
-      .slice(0, limit)
-      .map((session) => this.#summary(session));
+  async connections(query: ConnectionQuery): Promise<readonly ConnectionSummary[]> {
+    return this.#context.directory.connections(query);
   }
 
-  #summary(session: Session): ConnectionSummary {
-    return {
-      connection: session.id,
-      user: session.identity?.user ?? null,
-      node: this.#context.node,
-      sinceMs: session.sinceMs,
-      address: session.address,
-      client: session.client,
-      format: session.format,
-      subscriptions: session.subscriptions.size,
-      queuedBytes: session.outbound.queuedBytes,
-    };
+  async disconnect(target: DisconnectTarget): Promise<number> {
+    return this.#context.directory.disconnect(target);
   }
 
-  async disconnect(target: { user?: string; connection?: string }): Promise<number> {
-    const { registry } = this.#context;
-    const sessions = new Set<Session>();
-    if (target.connection !== undefined) {
-      const session = registry.find(target.connection);
-      if (session !== undefined) sessions.add(session);
-    }
-    if (target.user !== undefined) {
-      for (const session of registry.ofUser(target.user)) sessions.add(session);
-    }
-    for (const session of sessions) session.close(Code.disconnected);
-    return sessions.size;
-  }
-
-  async revoke(target: { user?: string; tokenId?: string }): Promise<number> {
-    const { registry, authenticator } = this.#context;
-    authenticator.revoke(target);
-    let count = 0;
-    for (const session of registry.all()) {
-      if (session.identity === null || !authenticator.isRevoked(session.identity)) continue;
-      session.close(Code.revoked);
-      count++;
-    }
-    return count;
+  async revoke(target: RevokeTarget): Promise<number> {
+    return this.#context.directory.revoke(target);
   }
 
   health(): HealthReport {

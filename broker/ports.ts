@@ -68,6 +68,10 @@ export interface Authenticator {
   authenticate(token: string | null): Promise<Identity>;
   /** Whether this identity has been revoked since it was verified. */
   isRevoked(identity: Identity): boolean;
-  /** From now on refuses tokens of this user issued before now, or this token id. */
-  revoke(target: { user?: string; tokenId?: string }): void;
+  /**
+   * From now on refuses tokens of this user issued until now, or this token id.
+   * @param atMs wall clock ms of the revocation, when it was made elsewhere
+   * @throws AccessError overloaded when too many are in force
+   */
+  revoke(target: { readonly user?: string; readonly tokenId?: string }, atMs?: number): void;
 }

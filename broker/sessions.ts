@@ -105,7 +105,7 @@ export class Sessions implements TickWork {
   }
 
   #forget(session: Session, code: number): void {
-    const { registry, stats } = this.#context;
+    const { registry, directory, stats } = this.#context;
     if (session.state !== "closed") {
       session.state = "closed";
       stats.closed(closeName(code));
@@ -117,6 +117,7 @@ export class Sessions implements TickWork {
     session.heldMessages = [];
     session.forgetDecisions();
     registry.closed(session);
+    directory.left(session);
     stats.connectionsOpen = registry.size;
   }
 }

@@ -162,7 +162,7 @@ export class NodeGroup {
 
   async #endAll(): Promise<void> {
     this.#isEnding = true;
-    await Promise.all(this.#nodes.map((node) => (node === null ? undefined : end(node))));
+    await Promise.all(this.#nodes.filter((node) => node !== null).map(end));
   }
 }
 

@@ -20,7 +20,8 @@ const MAX_MESSAGES = 256;
 /** All connections of one cell. */
 export class Fleet implements AsyncDisposable {
   readonly publishers: Publisher[] = [];
-  readonly #dialect: Dialect;
+  readonly #publishDialect: Dialect;
+  readonly #subscribeDialect: Dialect;
   readonly #job: LoadJob;
   readonly #publishing: Connection[] = [];
   readonly #subscribing: Connection[] = [];
@@ -30,10 +31,9 @@ export class Fleet implements AsyncDisposable {
 
   private constructor(job: LoadJob) {
     this.#job = job;
-    this.#dialect =
-      job.dialect === "bare"
-        ? new BareDialect(job.hostname, job.port)
-        : new TickwireDialect(job.hostname, job.port, job.access);
+    this.#publishDialect = createDialect(job, job);
+    this.#subscribeDialect =
+      job.subscribeAt === null ? this.#publishDialect : createDialect(job, job.subscribeAt);
   }
 
   static async open(job: LoadJob, sink: DeliverySink): Promise<Fleet> {
@@ -89,14 +89,18 @@ export class Fleet implements AsyncDisposable {
     this.#subscribers.push(subscribers);
     for (let at = 0; at < subscribers.length; at += OPENING_AT_ONCE) {
       const group = subscribers.slice(at, at + OPENING_AT_ONCE);
-      const opened = await Promise.all(group.map((one) => this.#dialect.subscribe(channel, one)));
+      const opened = await Promise.all(
+        group.map((one) => this.#subscribeDialect.subscribe(channel, one)),
+      );
       this.#subscribing.push(...opened);
     }
-    const connection = await this.#dialect.openPublisher(channel, (error) => sink.failed(error));
+    const connection = await this.#publishDialect.openPublisher(channel, (error) =>
+      sink.failed(error),
+    );
     this.#publishing.push(connection);
     this.publishers.push(
       new Publisher(connection, {
-        frame: this.#dialect.publicationFrame(channel, newPayload(index, payloadBytes)),
+        frame: this.#publishDialect.publicationFrame(channel, newPayload(index, payloadBytes)),
         payloadBytes,
         framesPerMessage,
         maxMessages: MAX_MESSAGES,
@@ -105,11 +109,20 @@ export class Fleet implements AsyncDisposable {
   }
 
   #startKeepAlive(): void {
-    const { keepAlive } = this.#dialect;
+    const { keepAlive } = this.#publishDialect;
     if (keepAlive === null) return;
     this.#keepAlive = setInterval(() => {
       for (const connection of [...this.#publishing, ...this.#subscribing])
         connection.send(keepAlive);
     }, KEEP_ALIVE_MS);
   }
+}
+
+function createDialect(
+  { dialect, access }: LoadJob,
+  { hostname, port }: { readonly hostname: string; readonly port: number },
+): Dialect {
+  return dialect === "bare"
+    ? new BareDialect(hostname, port)
+    : new TickwireDialect(hostname, port, access);
 }

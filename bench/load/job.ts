@@ -1,4 +1,5 @@
 import type { CpuTime } from "../support/process-cpu.ts";
+import type { RedisUse } from "./redis-use.ts";
 import type { Faults } from "./sequence-checker.ts";
 
 /** How publications are sent: as fast as the window lets them, or by the clock. */
@@ -13,6 +14,14 @@ export type Access =
   | { readonly type: "token"; readonly token: string }
   /** A token of its own for each connection, signed with this HS256 secret. */
   | { readonly type: "secret"; readonly secret: string };
+
+/** A broker process. */
+export interface NodeAddress {
+  readonly hostname: string;
+  readonly port: number;
+  /** Process whose CPU time is read; null when it cannot be. */
+  readonly pid: number | null;
+}
 
 /** One cell, as the generator gets it on its standard input: one line of JSON. */
 export interface LoadJob {
@@ -32,6 +41,10 @@ export interface LoadJob {
   readonly measureMs: number;
   /** How long deliveries may stay away after the last publication before they count as lost, ms. */
   readonly maxSilenceMs: number;
+  /** The node that subscribers connect to; null when it is the one that publishers do. */
+  readonly subscribeAt: NodeAddress | null;
+  /** Redis servers between the nodes, whose work is counted. */
+  readonly redisUrls: readonly string[];
 }
 
 /** Quantiles of a time, us. */
@@ -50,6 +63,10 @@ export interface LoadResult {
   readonly deliveries: number;
   readonly elapsedMs: number;
   readonly brokerCpu: CpuTime | null;
+  /** Of the node that subscribers connect to, when it is another. */
+  readonly subscribeCpu: CpuTime | null;
+  /** Null without Redis. */
+  readonly redis: RedisUse | null;
   readonly loadCpu: CpuTime;
   /** CPU time of everything else on the machine meanwhile, ms: what may have disturbed the figures. */
   readonly othersCpuMs: number | null;

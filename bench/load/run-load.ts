@@ -5,6 +5,8 @@ import { ClosedLoop } from "./closed-loop.ts";
 import { Fleet } from "./fleet.ts";
 import type { LatencySummary, LoadJob, LoadResult } from "./job.ts";
 import { OpenLoop } from "./open-loop.ts";
+import { RedisProbe, redisUseBetween } from "./redis-use.ts";
+import type { RedisUse } from "./redis-use.ts";
 
 /** How long a server under load may take to answer a WebSocket ping, ms. */
 const FENCE_MS = 10_000;
@@ -13,6 +15,8 @@ interface Snapshot {
   readonly nowMs: number;
   readonly deliveries: number;
   readonly brokerCpu: CpuTime | null;
+  readonly subscribeCpu: CpuTime | null;
+  readonly redis: RedisUse | null;
   readonly loadCpu: CpuTime;
   readonly machineCpuMs: number | null;
 }
@@ -53,38 +57,63 @@ async function measure(
   fleet: Fleet,
   loop: ClosedLoop | OpenLoop,
 ): Promise<LoadResult> {
-  const snapshot = (): Snapshot => ({
-    nowMs: performance.now(),
-    deliveries: loop.deliveries,
-    brokerCpu: job.brokerPid === null ? null : processCpu(job.brokerPid),
-    loadCpu: ownCpu(),
-    machineCpuMs: machineCpuMs(),
-  });
+  using probe = job.redisUrls.length === 0 ? null : new RedisProbe(job.redisUrls);
+  const snapshot = async (): Promise<Snapshot> => {
+    // First: everything else is read at the moment when its answer is here.
+    const redis = probe === null ? null : await probe.read();
+    return {
+      nowMs: performance.now(),
+      deliveries: loop.deliveries,
+      brokerCpu: cpuOf(job.brokerPid),
+      subscribeCpu: cpuOf(job.subscribeAt?.pid ?? null),
+      redis,
+      loadCpu: ownCpu(),
+      machineCpuMs: machineCpuMs(),
+    };
+  };
   loop.start(fleet.publishers);
   await Bun.sleep(job.warmUpMs);
   if (loop instanceof OpenLoop) loop.record();
-  const from = snapshot();
+  const from = await snapshot();
   await Bun.sleep(job.measureMs);
-  const to = snapshot();
+  const to = await snapshot();
   loop.stop();
   await settle(fleet, loop, job.maxSilenceMs);
+  return {
+    ...difference(from, to),
+    latency: loop instanceof OpenLoop ? summary(loop.latency) : null,
+    lateness: loop instanceof OpenLoop ? summary(loop.lateness) : null,
+    faults: fleet.faults(),
+  };
+}
+
+function difference(
+  from: Snapshot,
+  to: Snapshot,
+): Omit<LoadResult, "latency" | "lateness" | "faults"> {
   const brokerCpu = cpuBetween(from.brokerCpu, to.brokerCpu);
+  const subscribeCpu = cpuBetween(from.subscribeCpu, to.subscribeCpu);
+  const redis = redisUseBetween(from.redis, to.redis);
   const loadCpu = {
     userMs: to.loadCpu.userMs - from.loadCpu.userMs,
     systemMs: to.loadCpu.systemMs - from.loadCpu.systemMs,
   };
+  const ownMs =
+    (brokerCpu === null ? 0 : totalMs(brokerCpu)) +
+    (subscribeCpu === null ? 0 : totalMs(subscribeCpu)) +
+    (redis?.cpuMs ?? 0) +
+    totalMs(loadCpu);
   return {
     deliveries: to.deliveries - from.deliveries,
     elapsedMs: to.nowMs - from.nowMs,
     brokerCpu,
+    subscribeCpu,
+    redis,
     loadCpu,
     othersCpuMs:
       brokerCpu === null || from.machineCpuMs === null || to.machineCpuMs === null
         ? null
-        : Math.max(0, to.machineCpuMs - from.machineCpuMs - totalMs(brokerCpu) - totalMs(loadCpu)),
-    latency: loop instanceof OpenLoop ? summary(loop.latency) : null,
-    lateness: loop instanceof OpenLoop ? summary(loop.lateness) : null,
-    faults: fleet.faults(),
+        : Math.max(0, to.machineCpuMs - from.machineCpuMs - ownMs),
   };
 }
 
@@ -118,6 +147,10 @@ async function answered(fence: Promise<void>): Promise<void> {
     FENCE_MS,
   );
   await Promise.race([fence, timeout.promise]).finally(() => clearTimeout(timer));
+}
+
+function cpuOf(pid: number | null): CpuTime | null {
+  return pid === null ? null : processCpu(pid);
 }
 
 function ownCpu(): CpuTime {

@@ -13,7 +13,10 @@ export class Revocations {
   readonly #clock: Clock;
   readonly #ttlMs: number;
   readonly #max: number;
-  /** Wall clock ms of the revocation, oldest first: entries are re-inserted when revoked again. */
+  /**
+   * Wall clock ms of the revocation. Oldest first, as far as they were made here: entries are re-inserted when
+   * revoked again. One heard of late is let go of late.
+   */
   readonly #users = new Map<string, number>();
   readonly #tokenIds = new Map<string, number>();
 
@@ -28,10 +31,16 @@ export class Revocations {
     return this.#users.size + this.#tokenIds.size;
   }
 
-  /** @throws AccessError overloaded when full of revocations that are still needed */
-  add(target: { readonly user?: string; readonly tokenId?: string }): void {
-    if (target.user !== undefined) this.#remember(this.#users, target.user);
-    if (target.tokenId !== undefined) this.#remember(this.#tokenIds, target.tokenId);
+  /**
+   * @param atMs wall clock ms of the revocation; one of before a known one changes nothing
+   * @throws AccessError overloaded when full of revocations that are still needed
+   */
+  add(
+    target: { readonly user?: string; readonly tokenId?: string },
+    atMs = this.#clock.wallMs(),
+  ): void {
+    if (target.user !== undefined) this.#remember(this.#users, target.user, atMs);
+    if (target.tokenId !== undefined) this.#remember(this.#tokenIds, target.tokenId, atMs);
   }
 
   has({ user, tokenId, issuedAtMs }: Pick<Identity, "user" | "tokenId" | "issuedAtMs">): boolean {
@@ -46,11 +55,12 @@ export class Revocations {
     return atMs === undefined || atMs + this.#ttlMs < this.#clock.wallMs() ? null : atMs;
   }
 
-  #remember(map: Map<string, number>, key: string): void {
+  #remember(map: Map<string, number>, key: string, atMs: number): void {
     const nowMs = this.#clock.wallMs();
+    if ((map.get(key) ?? -Infinity) >= atMs) return;
     map.delete(key);
-    for (const [oldest, atMs] of map) {
-      if (atMs + this.#ttlMs >= nowMs) break;
+    for (const [oldest, oldestMs] of map) {
+      if (oldestMs + this.#ttlMs >= nowMs) break;
       map.delete(oldest);
     }
     if (map.size >= this.#max)
@@ -58,6 +68,6 @@ export class Revocations {
         Code.overloaded,
         "too many revocations are in force; nothing was revoked",
       );
-    map.set(key, nowMs);
+    map.set(key, atMs);
   }
 }

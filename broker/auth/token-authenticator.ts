@@ -53,8 +53,8 @@ export class TokenAuthenticator implements Authenticator {
     return this.#revocations.has(identity);
   }
 
-  revoke(target: { user?: string; tokenId?: string }): void {
-    this.#revocations.add(target);
+  revoke(target: { readonly user?: string; readonly tokenId?: string }, atMs?: number): void {
+    this.#revocations.add(target, atMs);
   }
 
   #cached(key: string): Identity | null {

@@ -29,8 +29,33 @@ export async function connect(
   session.client = command.client;
   const identity = await identify(context, session, command);
   // The socket may have closed while the token was being verified.
-  if (identity === null || (session.state as string) === "closed") return;
-  accept(context, session, command, identity);
+  if (identity === null || isClosed(session)) return;
+  const admission = admit(context, session, identity);
+  const isAdmitted = typeof admission === "boolean" ? admission : await admission;
+  // Or while the other nodes' connections were being counted.
+  if (isClosed(session)) return;
+  if (!isAdmitted) {
+    session.failAndClose(
+      command.id,
+      Code.connectionLimit,
+      `a user may have ${context.maxConnectionsPerUser} connections`,
+    );
+  } else if (context.authenticator.isRevoked(identity)) {
+    // Revoked meanwhile, when there was no session yet that showed it.
+    session.failAndClose(command.id, Code.revoked);
+  } else accept(context, session, command, identity);
+}
+
+function isClosed(session: Session): boolean {
+  return session.state === "closed";
+}
+
+function admit(
+  { directory, maxConnectionsPerUser }: BrokerContext,
+  session: Session,
+  { user }: Identity,
+): boolean | Promise<boolean> {
+  return directory.admit(session, user, maxConnectionsPerUser);
 }
 
 async function identify(
@@ -55,20 +80,8 @@ function accept(
   command: ConnectCommand,
   identity: Identity,
 ): void {
-  const { registry, maxConnectionsPerUser, clock } = context;
+  const { registry, clock } = context;
   const { user } = identity;
-  if (
-    user !== null &&
-    maxConnectionsPerUser > 0 &&
-    registry.ofUser(user).size >= maxConnectionsPerUser
-  ) {
-    session.failAndClose(
-      command.id,
-      Code.connectionLimit,
-      `a user may have ${maxConnectionsPerUser} connections`,
-    );
-    return;
-  }
   session.identity = identity;
   session.state = "connected";
   registry.connected(session, user);

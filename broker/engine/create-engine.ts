@@ -41,6 +41,7 @@ export function createEngine(
     maxOutboxPublications: MAX_OUTBOX_PUBLICATIONS,
     maxOutboxBytes: MAX_OUTBOX_BYTES,
     giveUpMs: config.redisGiveUpMs,
+    revocationTtlMs: (config.tokenMaxAgeS + 2 * config.tokenClockToleranceS) * 1000,
   });
 }
 

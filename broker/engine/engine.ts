@@ -2,6 +2,7 @@ import type { HistoryResult } from "../../protocol/messages/history.ts";
 import type { PresenceMember } from "../../protocol/messages/presence.ts";
 import type { StreamPosition } from "../../protocol/position.ts";
 import type { BrokerError } from "../api.ts";
+import type { Directory, LocalDirectory } from "../directory.ts";
 import type { NamespaceOptions } from "../namespace.ts";
 import type { Stream } from "./stream.ts";
 
@@ -87,6 +88,12 @@ export interface Engine {
   enterPresence(stream: Stream, member: PresenceMember): void;
   leavePresence(stream: Stream, member: PresenceMember): void;
   presence(stream: Stream): readonly PresenceMember[] | Promise<readonly PresenceMember[]>;
+
+  /**
+   * The directory of all nodes that share this engine, made of what this node has. Asked for once, before
+   * `start`. An engine of one process has none: what the node knows is all there is.
+   */
+  createDirectory?(local: LocalDirectory): Directory;
 
   /** Lets go of what has expired. Called every few seconds. */
   sweep(nowMs: number): void;

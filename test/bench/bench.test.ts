@@ -6,19 +6,9 @@ import { expect, test } from "bun:test";
 import { fileURLToPath } from "node:url";
 
 import type { Report } from "../../bench/report.ts";
+import { bench, BENCH_ENTRY, childrenOf, gone } from "./bench-process.ts";
 
-const ENTRY = fileURLToPath(new URL("../../bench/main.ts", import.meta.url));
 const QUICK = ["--rounds", "1", "--seconds", "0.2", "--warm-up", "0.1", "--payloads", "64"];
-
-async function bench(...argv: string[]) {
-  const child = Bun.spawn([process.execPath, ENTRY, ...argv], { stdout: "pipe", stderr: "pipe" });
-  const [stdout, stderr, code] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited,
-  ]);
-  return { stdout, stderr, code };
-}
 
 const LIMIT_MS = 60_000;
 
@@ -82,34 +72,14 @@ test.skipIf(Bun.which("ps") === null)(
   "takes its processes along when it is interrupted (needs ps)",
   async () => {
     const argv = ["--shapes", "1:1", "--brokers", "bare", "--seconds", "60"];
-    const child = Bun.spawn([process.execPath, ENTRY, ...argv], {
+    const child = Bun.spawn([process.execPath, BENCH_ENTRY, ...argv], {
       stdout: "ignore",
       stderr: "ignore",
     });
-    const children = await childrenOf(child.pid);
+    const children = await childrenOf(child.pid, 2);
     child.kill("SIGINT");
     expect(await child.exited).toBe(130);
     for (const pid of children) await gone(pid);
   },
   LIMIT_MS,
 );
-
-/** The children of a process, once it has both a broker and a generator. */
-async function childrenOf(pid: number): Promise<number[]> {
-  for (;;) {
-    const listed = await Bun.$`ps -o pid= --ppid ${pid}`.nothrow().quiet().text();
-    const pids = listed
-      .split("\n")
-      .map(Number)
-      .filter((child) => child > 0);
-    if (pids.length >= 2) return pids;
-  }
-}
-
-/** Resolves when the process has ended; one that only awaits being reaped has. */
-async function gone(pid: number): Promise<void> {
-  for (;;) {
-    const state = await Bun.$`ps -o state= -p ${pid}`.nothrow().quiet().text();
-    if (state.trim() === "" || state.startsWith("Z")) return;
-  }
-}

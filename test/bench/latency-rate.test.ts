@@ -22,6 +22,8 @@ function load(deliveries: number, lateUs: number | null = null): LoadResult {
     elapsedMs: 1000,
     brokerCpu: null,
     loadCpu: { userMs: 0, systemMs: 0 },
+    subscribeCpu: null,
+    redis: null,
     othersCpuMs: null,
     latency: null,
     lateness: lateUs === null ? null : lateness,

@@ -58,6 +58,8 @@ function job(port: number | undefined, changes: Partial<LoadJob> = {}): LoadJob 
     measureMs: 30,
     // These servers pass on at once or never, so nothing is worth waiting for.
     maxSilenceMs: 0,
+    subscribeAt: null,
+    redisUrls: [],
     ...changes,
   };
 }

@@ -1,7 +1,8 @@
 import { expect, test } from "bun:test";
 
-import { parseOptions, UsageError } from "../../bench/options.ts";
+import { parseOptions } from "../../bench/options.ts";
 import type { BenchOptions } from "../../bench/options.ts";
+import { UsageError } from "../../bench/support/arguments.ts";
 
 function parse(...argv: string[]): BenchOptions {
   const options = parseOptions(argv);

@@ -25,6 +25,8 @@ function load(cpuUs: number, changes: Partial<LoadResult> = {}): LoadResult {
     elapsedMs: 1000,
     brokerCpu: { userMs: cpuUs * 250, systemMs: cpuUs * 750 },
     loadCpu: { userMs: 100, systemMs: 100 },
+    subscribeCpu: null,
+    redis: null,
     othersCpuMs: 0,
     latency: null,
     lateness: null,

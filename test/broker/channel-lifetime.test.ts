@@ -86,6 +86,8 @@ describe("a channel", () => {
     expect(new Set(announced.map(({ channelId }) => channelId)).size).toBe(2);
     const last = subscriber.frames.at(-1);
     expect(last).toMatchObject({ type: "publication", offset: 1 });
+    // Of the old one nothing is remembered.
+    expect(subscriber.session.announced.size).toBe(1);
   });
 
   test("too many is refused as overloaded, those there go on, and room comes back", async () => {

@@ -93,7 +93,7 @@ class Play {
     const frames = [];
     for (let i = random.between(1, 5); i > 0; i--) {
       const channel = random.pick(CHANNELS);
-      const payload = random.bytes(random.pick([0, 5, 60, 700]));
+      const payload = random.bytes(random.chance(0.1) ? 30_000 : random.pick([0, 5, 60, 700]));
       const published = this.published.get(channel) ?? [];
       const entry = entryOf({ offset: published.length + 1, payload });
       published.push(entry);
@@ -205,4 +205,32 @@ describe("hub", () => {
       });
     }
   }
+
+  test("joins what a tick brings on several channels, in memory that is not written to while it waits", async () => {
+    const node = new PlainNode();
+    const random = new Random(seed);
+    const publisher = await node.connect();
+    const clients = [await node.connect(), await node.connect()];
+    for (const client of clients) {
+      client.send(...CHANNELS.map((channel, i) => subscribeFrame(10 + i, channel)));
+    }
+    await node.settle();
+    clients[0]?.stopReading();
+    const entries: string[] = [];
+    for (let tick = 1; tick <= 3; tick++) {
+      const payloads = CHANNELS.map(() => random.bytes(30_000));
+      entries.push(...payloads.map((payload) => entryOf({ offset: tick, payload })));
+      publisher.send(...payloads.map((payload, i) => publishFrame(0, CHANNELS[i] ?? "", payload)));
+      await node.settle();
+    }
+    clients[0]?.resumeReading();
+    for (const client of clients) {
+      const seen = client.frames.flatMap((frame) =>
+        frame.type === "publication" ? [entryOf(frame)] : [],
+      );
+      expect(seen).toEqual(entries);
+    }
+    // Who keeps up gets replies, and for each tick three messages of 64 KiB at most for the five channels.
+    expect(clients[1]?.socket.taken).toHaveLength(2 + 3 * 3);
+  });
 });

@@ -145,7 +145,7 @@ describe("outbound", () => {
       for (let round = 0; round < 60; round++) {
         const bench = new Bench(format);
         for (let step = random.between(1, 120); step > 0; step--) {
-          if (random.chance(0.15)) bench.socket.isNextQueued = true;
+          if (random.chance(0.15)) bench.socket.room = 0;
           const dice = random.below(100);
           if (dice < 20) bench.reply();
           else if (dice < 30) bench.acknowledge();
@@ -156,7 +156,7 @@ describe("outbound", () => {
           expect(bench.outbound.queuedBytes).toBe(bench.stats.outboundQueuedBytes);
           expect(bench.given.slice(0, bench.sent.length)).toEqual(bench.sent);
         }
-        bench.socket.isNextQueued = false;
+        bench.socket.room = Infinity;
         bench.drain();
         expect(bench.sent).toEqual(bench.given);
         expect(bench.outbound.queuedBytes).toBe(0);
@@ -173,7 +173,7 @@ describe("outbound", () => {
     expect(bench.outbound.isDirect).toBe(false);
     bench.endTick();
     expect(bench.outbound.isDirect).toBe(true);
-    bench.socket.isNextQueued = true;
+    bench.socket.room = 0;
     bench.deliver();
     expect(bench.outbound.isDirect).toBe(false);
     bench.writable();
@@ -196,7 +196,7 @@ describe("outbound", () => {
 
   test("finds a session slow as soon as more than its bound waits, and not before", () => {
     const bench = new Bench("msgpack", { maxQueuedBytes: 1000 });
-    bench.socket.isNextQueued = true;
+    bench.socket.room = 0;
     bench.deliver();
     while (bench.outbound.queuedBytes <= 1000) {
       expect(bench.slow).toEqual([]);
@@ -210,7 +210,7 @@ describe("outbound", () => {
   test("finds it over the node's budget when all sessions together hold too much", () => {
     const bench = new Bench("msgpack", { maxTotalQueuedBytes: 500 });
     bench.stats.outboundQueuedBytes = 480;
-    bench.socket.isNextQueued = true;
+    bench.socket.room = 0;
     bench.deliver();
     bench.deliver(1, 10);
     expect(bench.slow).toEqual([]);
@@ -220,7 +220,7 @@ describe("outbound", () => {
 
   test("counts a replay's bytes neither as waiting nor as slow: they are the log's", () => {
     const bench = new Bench("msgpack", { maxQueuedBytes: 1000 });
-    bench.socket.isNextQueued = true;
+    bench.socket.room = 0;
     bench.replay(1, 100);
     bench.replay(20, 100);
     expect(bench.outbound.queuedBytes).toBe(0);
@@ -231,7 +231,7 @@ describe("outbound", () => {
 
   test("lets go of everything when it is discarded, and says how many messages never left", () => {
     const bench = new Bench("msgpack");
-    bench.socket.isNextQueued = true;
+    bench.socket.room = 0;
     bench.deliver();
     for (let i = 0; i < 5; i++) bench.deliver(1, 100);
     expect(bench.stats.outboundQueuedBytes).toBeGreaterThan(500);
@@ -259,10 +259,10 @@ describe("outbound", () => {
 
   test("goes on in order when the socket fills again while it catches up", () => {
     const bench = new Bench("msgpack");
-    bench.socket.isNextQueued = true;
+    bench.socket.room = 0;
     for (let i = 0; i < 3000; i++) bench.deliver();
-    for (let i = 0; i < 30; i++) {
-      bench.socket.isNextQueued = true;
+    for (const room of [0, 1500, 3, 700, 0, 0, 500]) {
+      bench.socket.room = room;
       bench.writable();
       bench.reply();
       bench.deliver();

@@ -35,8 +35,6 @@ export interface EngineFactory {
    * that all nodes share; and ids are bounded by their time alone. Default: false.
    */
   readonly isShared?: boolean;
-  /** Presence travels by itself, and is tested apart. Default: false. */
-  readonly skipsPresence?: boolean;
   create(settings: EngineSettings): Promise<EngineUnderTest>;
 }
 

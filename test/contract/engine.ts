@@ -20,6 +20,6 @@ export function engineContract(name: string, factory: EngineFactory): void {
 
     publishContract(factory);
     historyContract(factory);
-    if (factory.skipsPresence !== true) presenceContract(factory);
+    presenceContract(factory);
   });
 }

@@ -244,6 +244,21 @@ describe("rates", () => {
     }
   });
 
+  test("are forgiven with time: who is over them now and then is not closed", async () => {
+    const clock = new VirtualClock();
+    await using node = await startBroker({ publishRate: 1, clock });
+    await using client = await ProtocolClient.connect(node.url);
+    for (let round = 0; round < 4; round++) {
+      client.send(...Array.from({ length: 60 }, () => publishFrame(0, "a", "x")));
+      await client.ping();
+      clock.advance(1001);
+      node.broker.sweep();
+    }
+    expect(client.closed).toBeNull();
+    client.send(...Array.from({ length: 110 }, () => publishFrame(0, "a", "x")));
+    expect((await client.untilClosed()).code).toBe(4103);
+  });
+
   test("set to 0 limit nothing", async () => {
     await using node = await startBroker({
       commandRate: 0,

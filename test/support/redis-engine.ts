@@ -88,7 +88,6 @@ export function redisFactory(topology: () => RedisTopologyOptions): EngineFactor
     canAdvance: false,
     closeEndsEpoch: false,
     isShared: true,
-    skipsPresence: true,
     async create({ idempotencyWindowMs, channelIdleMs }) {
       const options = redisEngineOptions(topology());
       const engine = new RedisEngine({ ...options, idempotencyWindowMs, channelIdleMs });

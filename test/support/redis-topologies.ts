@@ -15,11 +15,11 @@ export function serversAt(...urls: readonly string[]): RedisTopologyOptions {
 
 /** Every kind of deployment that behaves the same. */
 export const REDIS_TOPOLOGIES: readonly {
-  readonly name: string;
+  readonly title: string;
   readonly start: () => Promise<RunningRedis>;
 }[] = [
   {
-    name: "one server",
+    title: "one server",
     async start() {
       const server = await startRedis();
       return {
@@ -29,7 +29,7 @@ export const REDIS_TOPOLOGIES: readonly {
     },
   },
   {
-    name: "two servers",
+    title: "two servers",
     async start() {
       const shards = await startShards(2);
       return {
@@ -39,7 +39,7 @@ export const REDIS_TOPOLOGIES: readonly {
     },
   },
   {
-    name: "a cluster",
+    title: "a cluster",
     async start() {
       const cluster = await startCluster({ hasReplicas: false });
       return {

@@ -1,3 +1,4 @@
+import type { Clock } from "../../ports.ts";
 import type { Keys } from "./keys.ts";
 import type { RedisStream } from "./redis-stream.ts";
 import type { Shard } from "./shard.ts";
@@ -9,17 +10,21 @@ const AUDIT_STEP_MS = 1000;
 /** Streams compared in one write. */
 const AUDIT_BATCH = 500;
 
+type AuditTarget = Pick<Shard, "pipeline">;
+
 export interface AuditorOptions {
   readonly keys: Keys;
   readonly streams: () => Iterable<RedisStream>;
   /** Null while nobody has the stream's partition: it is audited when somebody does. */
-  readonly shardOf: (stream: RedisStream) => Shard | null;
+  readonly shardOf: (stream: RedisStream) => AuditTarget | null;
   readonly heal: (stream: RedisStream) => Promise<void>;
+  readonly clock: Clock;
 }
 
 /**
  * Finds what no later message reveals: that the last one was lost. Compares each stream's position with
  * Redis's every ten seconds, and all of a shard's at once after its subscriptions were interrupted.
+ * Keeps the positions of quiet channels alive on the way, for as long as this node is interested.
  */
 export class Auditor {
   readonly #options: AuditorOptions;
@@ -58,13 +63,23 @@ export class Auditor {
     return due;
   }
 
-  #compare(shard: Shard, streams: readonly RedisStream[]): void {
+  #compare(shard: AuditTarget, streams: readonly RedisStream[]): void {
     for (let i = 0; i < streams.length; i += AUDIT_BATCH) {
       void this.#compareBatch(shard, streams.slice(i, i + AUDIT_BATCH));
     }
   }
 
-  async #compareBatch(shard: Shard, streams: readonly RedisStream[]): Promise<void> {
+  /** Behind the comparisons, whose replies are read by their place. */
+  #renew(stream: RedisStream, commands: string[][]): void {
+    const { keys, clock } = this.#options;
+    const nowMs = clock.nowMs();
+    if (nowMs - stream.metaRenewedMs < stream.metaTtlMs / 4) return;
+    stream.metaRenewedMs = nowMs;
+    const { partition, hash, metaTtlMs } = stream;
+    commands.push(["PEXPIRE", keys.meta(partition, hash), String(metaTtlMs)]);
+  }
+
+  async #compareBatch(shard: AuditTarget, streams: readonly RedisStream[]): Promise<void> {
     const { keys, heal } = this.#options;
     const commands = streams.map(({ partition, hash }) => [
       "HMGET",
@@ -72,6 +87,8 @@ export class Auditor {
       "e",
       "o",
     ]);
+    for (const stream of streams) this.#renew(stream, commands);
+    const known = streams.map(({ log }) => log.offset);
     let replies: [Error | null, unknown][] | null;
     try {
       replies = await shard.pipeline(commands);
@@ -81,7 +98,10 @@ export class Auditor {
     }
     for (const [index, stream] of streams.entries()) {
       const [epoch, offset] = (replies?.[index]?.[1] ?? []) as [string | null, string | null];
-      if (epoch !== stream.epoch || Number(offset ?? 0) > stream.log.offset) void heal(stream);
+      const top = Number(offset ?? 0);
+      // Less than was known when it was asked for: a failover lost it, and nobody has read since.
+      const isOther = top > stream.log.offset || top < (known[index] as number);
+      if (epoch !== stream.epoch || isOther) void heal(stream);
     }
   }
 }

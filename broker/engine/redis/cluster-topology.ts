@@ -1,7 +1,7 @@
 import type { Redis } from "ioredis";
 
 import type { Logger } from "../../ports.ts";
-import { openConnection } from "./connection.ts";
+import { closeConnection, openConnection } from "./connection.ts";
 import type { ShardAddress } from "./connection.ts";
 import { slotOf } from "./partition-map.ts";
 import type { Shard } from "./shard.ts";
@@ -57,7 +57,7 @@ export class ClusterTopology implements Topology {
   stop(): void {
     this.#isStopped = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
-    for (const seed of this.#seeds) seed.disconnect();
+    for (const seed of this.#seeds) closeConnection(seed);
     for (const shard of this.#shards.values()) shard.stop();
   }
 

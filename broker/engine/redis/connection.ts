@@ -13,7 +13,12 @@ export type ShardAddress =
 /** A command without an answer for this long has an unknown outcome, and its connection is suspect. */
 const COMMAND_TIMEOUT_MS = 2000;
 const CONNECT_TIMEOUT_MS = 1000;
-const MAX_RECONNECT_MS = 2000;
+/** Short: a node that was cut off is to know of revocations within a second of being back. */
+const MAX_RECONNECT_MS = 750;
+const RESTART_MS = 100;
+
+/** Connections that we ended; as long as somebody holds them. */
+const closed = new WeakSet<Redis>();
 
 /**
  * What ioredis must not do for us: send a command again whose reply was lost (it may have been executed),
@@ -55,8 +60,21 @@ export function openConnection(
           failoverDetector: true,
         });
   redis.on("error", onError);
+  // Given up while it asks the Sentinels for the master, ioredis takes a connection for closed by us.
+  redis.on("end", () => {
+    if (closed.has(redis)) return;
+    setTimeout(() => {
+      if (!closed.has(redis)) redis.connect().catch(onError);
+    }, RESTART_MS);
+  });
   redis.connect().catch(onError);
   return redis;
+}
+
+/** Ends a connection for good. */
+export function closeConnection(redis: Redis): void {
+  closed.add(redis);
+  redis.disconnect();
 }
 
 /** How a failed command is to be understood. */

@@ -1,4 +1,5 @@
 import type { PresenceMember } from "../../../protocol/messages/presence.ts";
+import { copyBytes } from "../../../protocol/writer.ts";
 
 /**
  * What lies in a history entry and in a pub/sub message. All integers big-endian.
@@ -41,8 +42,7 @@ export function writeRunEntry(
     target.set(meta, at);
     at += metaBytes;
   }
-  target.set(source.subarray(start, end), at);
-  return at + payloadBytes;
+  return copyBytes(target, at, source, start, end);
 }
 
 /** Calls `visit` with each publication of a run; views into `run`. */
@@ -63,6 +63,7 @@ export function readRun(
     visit(start, end, metaBytes === 0 ? null : run.subarray(metaStart, start));
     at = end;
   }
+  if (at !== run.length) throw new RangeError("a run is cut short");
 }
 
 /** Publications of one channel as they come out of a pub/sub message. */

@@ -11,7 +11,7 @@ import { partitionOf, partitionTags } from "./partition-map.ts";
  *   tw:{p12}:c          pub/sub channel of the partition
  *   tw:{p12}:p:<hash>   hash: who is present on a channel, by connection
  *   tw:{p12}:x:<node>   set: what one node has entered into the partition's presence
- *   tw:{p0}:cfg         what must be the same on every node
+ *   tw:cfg              what must be the same on every node; found whatever the number of partitions
  *
  * What belongs to no channel is beside the first partition's keys, so that one script can see all of it;
  * <lease> names a run of a node as long as it keeps its lease:
@@ -41,7 +41,7 @@ export class Keys {
   }
 
   get config(): string {
-    return `${this.#base(0)}:cfg`;
+    return `${this.#prefix}:cfg`;
   }
 
   partition(channel: string): number {

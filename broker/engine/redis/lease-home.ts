@@ -1,6 +1,7 @@
 import { Code } from "../../../protocol/codes.ts";
 import { BrokerError } from "../../api.ts";
 import { failureOf } from "./connection.ts";
+import type { Failure } from "./connection.ts";
 import type { Script } from "./scripts.ts";
 import type { Shard } from "./shard.ts";
 
@@ -55,9 +56,9 @@ export function asBrokerError(error: unknown, key = ""): BrokerError {
   return new BrokerError(Code.unavailable, Code.unavailable.text, { cause: error });
 }
 
-/** Redis said no, and trying again soon will not help. */
-export function isRefusal(error: unknown): boolean {
-  return !(error instanceof BrokerError) && failureOf(error) === "refused";
+/** `failureOf`, where the server may not even be known. */
+export function failureKind(error: unknown): Failure {
+  return error instanceof BrokerError ? "unsent" : failureOf(error);
 }
 
 export function messageOf(error: unknown): string {

@@ -25,7 +25,7 @@ export function leaseTimings(leaseMs = DEFAULT_LEASE_MS): LeaseTimings {
   return {
     leaseMs,
     renewMs: leaseMs / 3,
-    retryMs: Math.min(250, leaseMs / 12),
+    retryMs: Math.min(100, leaseMs / 12),
     viewMs: leaseMs / 12,
     sweepMs: leaseMs / 3,
     graceMs: leaseMs / 2,

@@ -80,6 +80,11 @@ export interface OutboxOptions {
   readonly retryMs: number;
   /** A batch without an answer is sent again (it is numbered, so it is executed once); else it is given up. */
   readonly isRetried: boolean;
+  /**
+   * A batch that was sent is not sent again after this, ms: Redis may have forgotten its number, and would
+   * execute it twice.
+   */
+  readonly forgetMs: number;
 }
 
 /**
@@ -175,6 +180,7 @@ export class Outbox<S extends OutboxStream> {
   /** Sends batch after batch until there is none or one must be tried again later. */
   async #pump(): Promise<void> {
     if (this.#isSending) return;
+    this.expire();
     this.#isSending = true;
     let outcome: SendOutcome["type"] = "done";
     while (this.#batches.length > 0 && !this.#isStopped) {
@@ -182,6 +188,7 @@ export class Outbox<S extends OutboxStream> {
       const hadBeenSent = batch.wasSent;
       batch.wasSent = true;
       const result = await this.#host.send(batch);
+      if (this.#isStopped) break;
       if (result.type === "unsent") batch.wasSent = hadBeenSent;
       outcome = result.type;
       if (!this.#finish(batch, result)) break;
@@ -227,17 +234,23 @@ export class Outbox<S extends OutboxStream> {
     });
   }
 
-  /** Tells publishers who have waited long enough. What was never sent is taken back for good. */
+  /**
+   * Tells publishers who have waited long enough. What was never sent is taken back for good; what was sent
+   * is sent on, for as long as Redis can tell that it has it already.
+   */
   expire(): void {
-    const dueMs = this.#host.nowMs() - this.#options.giveUpMs;
+    const nowMs = this.#host.nowMs();
     for (let i = 0; i < this.#batches.length; i++) {
       const batch = this.#batches[i] as OutboxBatch<S>;
-      if (batch.openedMs > dueMs) return;
+      if (batch.openedMs > nowMs - this.#options.giveUpMs) return;
       if (batch.wasSent) {
-        if (batch.wasGivenUp) continue;
-        this.#host.gaveUp(batch.publications);
-        fail(batch, unknownOutcome());
-        batch.wasGivenUp = true;
+        this.#giveUp(batch);
+        const isForgotten = batch.openedMs <= nowMs - this.#options.forgetMs;
+        // The one under way is settled when its answer, or the lack of one, is here.
+        if (!isForgotten || this.#isSending) continue;
+        this.#batches.splice(i--, 1);
+        this.#publications -= batch.publications;
+        this.#bytes -= batch.bytes;
         continue;
       }
       fail(batch, new BrokerError(Code.unavailable, "Redis cannot be reached; nothing was stored"));
@@ -245,6 +258,13 @@ export class Outbox<S extends OutboxStream> {
       this.#publications -= batch.publications;
       this.#bytes -= batch.bytes;
     }
+  }
+
+  #giveUp(batch: OutboxBatch<S>): void {
+    if (batch.wasGivenUp) return;
+    this.#host.gaveUp(batch.publications);
+    fail(batch, unknownOutcome());
+    batch.wasGivenUp = true;
   }
 
   /** Ends it; whoever still waits hears that the outcome is not known. */

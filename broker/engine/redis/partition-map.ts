@@ -50,8 +50,8 @@ export function slotOf(tag: string): number {
 
 /**
  * A hash tag for each partition, chosen so that their slots lie evenly over the slot space: however many
- * masters share it, each gets as many partitions as the others, give or take one. Always the same for the
- * same count.
+ * masters share it, each gets its share of the partitions, give or take less than two. Always the same for
+ * the same count.
  */
 export function partitionTags(count: number): string[] {
   const width = CLUSTER_SLOTS / count;

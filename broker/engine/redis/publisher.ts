@@ -16,9 +16,18 @@ import type { Shard } from "./shard.ts";
  */
 const RING_TTL_MS = 3_600_000;
 
+/** How long a batch may be sent again: well within what Redis remembers, clocks that drift included. */
+export const RESEND_LIMIT_MS = RING_TTL_MS / 2;
+
+/** What is needed of the server that has the partition. */
+export type PublishTarget = Pick<
+  Shard,
+  "index" | "canPublish" | "publishCommand" | "runPublish" | "publishPlain" | "waitForReplicas"
+>;
+
 export interface PublisherContext {
   /** Where the partition is now; null while nobody has it. */
-  readonly shard: () => Shard | null;
+  readonly shard: () => PublishTarget | null;
   readonly keys: Keys;
   readonly partition: number;
   /** Name of this run of this node. */
@@ -27,7 +36,6 @@ export interface PublisherContext {
   readonly logger: Logger;
   readonly counters: { duplicates: number };
   readonly idempotencyWindowMs: number;
-  readonly metaTtlMs: number;
 }
 
 /** Hands a batch of recoverable channels to the publish script. */
@@ -62,15 +70,39 @@ export async function sendOrdered(
       Buffer.from(run.bytes.buffer, run.bytes.byteOffset, run.length),
       String(options.historySize),
       String(options.historyTtlMs),
-      String(Math.max(context.metaTtlMs, options.historyTtlMs)),
+      String(stream.metaTtlMs),
       publicationId === null ? "0" : String(context.idempotencyWindowMs),
     );
   }
   try {
-    return readReply(context, await shard.runPublish(publishScript, names, args));
+    const outcome = readReply(context, await shard.runPublish(publishScript, names, args));
+    return await confirmReplicated(shard, batch, outcome);
   } catch (error) {
     return failed(context, error);
   }
+}
+
+/** How long a batch waits for a replica before its publishers hear that none has confirmed it, ms. */
+const REPLICA_WAIT_MS = 50;
+
+function isReplicated({ stream }: { readonly stream: RedisStream }): boolean {
+  return stream.options.ack === "replicated";
+}
+
+/** For channels that ask for it, what is stored counts once a replica has it too. */
+async function confirmReplicated(
+  shard: PublishTarget,
+  batch: OutboxBatch<RedisStream>,
+  outcome: SendOutcome,
+): Promise<SendOutcome> {
+  if (outcome.type !== "done" || !batch.groups.some(isReplicated)) return outcome;
+  if ((await shard.waitForReplicas(1, REPLICA_WAIT_MS)) > 0) return outcome;
+  const error = new BrokerError(Code.publishUnknown, "stored, but no replica has confirmed it");
+  const results = outcome.results.map((result, i) => {
+    const group = batch.groups[i];
+    return group !== undefined && isReplicated(group) ? { ok: false as const, error } : result;
+  });
+  return { type: "done", results };
 }
 
 function readReply(context: PublisherContext, reply: unknown): SendOutcome {

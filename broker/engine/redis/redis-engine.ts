@@ -2,6 +2,7 @@ import { Code } from "../../../protocol/codes.ts";
 import type { HistoryResult } from "../../../protocol/messages/history.ts";
 import type { PresenceMember } from "../../../protocol/messages/presence.ts";
 import { BrokerError } from "../../api.ts";
+import type { Directory, LocalDirectory } from "../../directory.ts";
 import { readHistory } from "../../history.ts";
 import type { NamespaceOptions } from "../../namespace.ts";
 import type { Clock, Logger } from "../../ports.ts";
@@ -11,14 +12,16 @@ import type { Stream } from "../stream.ts";
 import { Auditor } from "./auditor.ts";
 import { ClusterTopology } from "./cluster-topology.ts";
 import type { ShardAddress } from "./connection.ts";
-import { readMessage } from "./envelope.ts";
-import type { Group } from "./envelope.ts";
+import { MessageKind, readMessage, readPresenceMessage } from "./envelope.ts";
+import type { Group, PresenceChange } from "./envelope.ts";
 import { Keys } from "./keys.ts";
+import { Membership } from "./lease-membership.ts";
+import type { MembershipStats } from "./lease-membership.ts";
 import { Outbox } from "./outbox.ts";
 import type { OutboxHost } from "./outbox.ts";
 import { Partition } from "./partition.ts";
 import type { PublisherContext } from "./publisher.ts";
-import { sendOrdered, sendPlain } from "./publisher.ts";
+import { RESEND_LIMIT_MS, sendOrdered, sendPlain } from "./publisher.ts";
 import { RedisStream } from "./redis-stream.ts";
 import { Shard } from "./shard.ts";
 import { checkServerSettings, checkSharedConfig } from "./startup-checks.ts";
@@ -52,10 +55,16 @@ export interface RedisEngineOptions {
   readonly maxOutboxBytes: number;
   /** How long a publisher waits before it is told that the outcome is not known, ms. */
   readonly giveUpMs: number;
+  /** How long a revocation is in force, ms; default: a day. */
+  readonly revocationTtlMs?: number;
+  /** How long a node counts that gives no sign of life, ms; default: 12 s. */
+  readonly leaseMs?: number;
 }
 
+const DAY_MS = 86_400_000;
+
 /** What the engine counts for the metrics and the tests. */
-export interface RedisEngineStats {
+export interface RedisEngineStats extends MembershipStats {
   batches: number;
   duplicatesDropped: number;
   gapsHealed: number;
@@ -72,6 +81,9 @@ export class RedisEngine implements Engine {
     gapsHealed: 0,
     resets: 0,
     gaveUp: 0,
+    leasesLost: 0,
+    nodesSwept: 0,
+    admittedUnchecked: 0,
   };
   readonly #options: RedisEngineOptions;
   readonly #keys: Keys;
@@ -81,6 +93,7 @@ export class RedisEngine implements Engine {
   readonly #streams = new Map<string, RedisStream>();
   readonly #reader: StreamReader;
   readonly #auditor: Auditor;
+  readonly #membership: Membership;
   /** A node that comes back is another: what it had under way is not its any more. */
   readonly #incarnation: string;
   #wantsAll = 0;
@@ -100,6 +113,7 @@ export class RedisEngine implements Engine {
     this.#reader = new StreamReader({
       keys: this.#keys,
       shardOf: (stream) => this.#shardOf(stream),
+      pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
       clock: options.clock,
       logger: options.logger,
       stats: this.stats,
@@ -109,7 +123,23 @@ export class RedisEngine implements Engine {
       streams: () => this.#streams.values(),
       shardOf: (stream) => this.#partitionOf(stream).shard,
       heal: (stream) => this.#reader.heal(stream),
+      clock: options.clock,
     });
+    this.#membership = new Membership({
+      keys: this.#keys,
+      shardOf: (partition) => this.#partitions[partition]?.shard ?? null,
+      incarnation: this.#incarnation,
+      isAllowed: () => this.#mismatch === null,
+      clock: options.clock,
+      logger: options.logger,
+      stats: this.stats,
+      leaseMs: options.leaseMs,
+      revocationTtlMs: options.revocationTtlMs ?? DAY_MS,
+    });
+  }
+
+  createDirectory(local: LocalDirectory): Directory {
+    return this.#membership.createDirectory(local);
   }
 
   /**
@@ -124,7 +154,10 @@ export class RedisEngine implements Engine {
     const timer = setTimeout(wait.resolve, FIRST_CHECK_MS);
     await Promise.race([this.#firstCheck.promise, wait.promise]);
     clearTimeout(timer);
-    if (this.#mismatch === null) return;
+    if (this.#mismatch === null) {
+      await this.#membership.start();
+      return;
+    }
     await this.stop();
     throw new Error(this.#mismatch);
   }
@@ -135,8 +168,7 @@ export class RedisEngine implements Engine {
     this.#checked.add(shard);
     const { logger } = this.#options;
     try {
-      const isHome = !shard.isCluster || this.#partitions[0]?.shard === shard;
-      if (isHome) this.#mismatch ??= await checkSharedConfig(shard, this.#keys);
+      this.#mismatch ??= await checkSharedConfig(shard, this.#keys);
       await checkServerSettings(shard, logger);
     } catch (error) {
       this.#checked.delete(shard);
@@ -155,7 +187,10 @@ export class RedisEngine implements Engine {
     const host: TopologyHost = {
       partitionCount: this.#keys.partitionCount,
       createShard: (index, address, isCluster) => this.#createShard(index, address, isCluster),
-      assigned: (partition, shard) => this.#partitions[partition]?.assign(shard),
+      assigned: (partition, shard) => {
+        this.#partitions[partition]?.assign(shard);
+        this.#membership.assigned(partition, shard);
+      },
     };
     return topology.type === "servers"
       ? new StaticTopology(host, topology.shards)
@@ -175,6 +210,7 @@ export class RedisEngine implements Engine {
       moved: () => this.#topology.refresh(),
       resubscribed: (shard) => {
         void this.#check(shard);
+        this.#membership.resubscribed(shard);
         this.#auditor.audit((stream) => this.#partitionOf(stream).shard === shard);
       },
       lostSubscriptions: (shard) => {
@@ -195,7 +231,6 @@ export class RedisEngine implements Engine {
       logger: this.#options.logger,
       counters: this.#options.counters,
       idempotencyWindowMs: this.#options.idempotencyWindowMs,
-      metaTtlMs: this.#options.channelIdleMs,
     };
     const host = (send: OutboxHost<RedisStream>["send"]): OutboxHost<RedisStream> => ({
       nowMs: () => this.#options.clock.nowMs(),
@@ -214,6 +249,7 @@ export class RedisEngine implements Engine {
       maxBytes: maxOutboxBytes,
       giveUpMs,
       retryMs: 50,
+      forgetMs: RESEND_LIMIT_MS,
     };
     const partition = new Partition(
       index,
@@ -236,6 +272,7 @@ export class RedisEngine implements Engine {
 
   async stop(): Promise<void> {
     this.#isStopped = true;
+    await this.#membership.stop();
     this.#auditor.stop();
     for (const partition of this.#partitions) partition.stop();
     this.#topology.stop();
@@ -243,7 +280,9 @@ export class RedisEngine implements Engine {
 
   isReady(): boolean {
     if (this.#mismatch !== null) return false;
-    return this.#partitions.every(({ shard }) => shard?.canPublish === true && shard.isSubscribed);
+    return this.#partitions.every(
+      ({ shard }) => shard?.canPublish === true && shard.canRead && shard.isSubscribed,
+    );
   }
 
   #shardOf(stream: RedisStream): Shard {
@@ -261,7 +300,8 @@ export class RedisEngine implements Engine {
     if (stream === undefined) {
       const partition = this.#keys.partition(name);
       const nowMs = this.#options.clock.nowMs();
-      stream = new RedisStream(name, this.#nextId++, partition, options, nowMs);
+      const { channelIdleMs } = this.#options;
+      stream = new RedisStream(name, this.#nextId++, partition, options, nowMs, channelIdleMs);
       this.#streams.set(name, stream);
     }
     return stream;
@@ -284,12 +324,13 @@ export class RedisEngine implements Engine {
   attach(stream: Stream): Promise<void> | undefined {
     const own = stream as RedisStream;
     own.phase = "reading";
+    own.interest++;
     return this.#attach(own, this.#partitionOf(own));
   }
 
   async #attach(stream: RedisStream, partition: Partition): Promise<void> {
     try {
-      await partition.addInterest();
+      await this.#inTime(partition.addInterest());
       await this.#reader.begin(stream);
     } catch (error) {
       this.detach(stream);
@@ -315,7 +356,22 @@ export class RedisEngine implements Engine {
       const waiting = partition.addInterest();
       if (waiting !== undefined) pending.push(waiting);
     }
-    return pending.length === 0 ? undefined : Promise.all(pending).then(() => undefined);
+    return pending.length === 0 ? undefined : this.#inTime(Promise.all(pending));
+  }
+
+  /** Rejects when Redis cannot be had for longer than a publisher would wait. */
+  async #inTime(pending: Promise<unknown> | undefined): Promise<void> {
+    if (pending === undefined) return;
+    const late = Promise.withResolvers<never>();
+    const timer = setTimeout(
+      () => late.reject(new BrokerError(Code.unavailable)),
+      this.#options.giveUpMs,
+    );
+    try {
+      await Promise.race([pending, late.promise]);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   detachAll(): void {
@@ -341,15 +397,21 @@ export class RedisEngine implements Engine {
     own.lastUsedMs = this.#options.clock.nowMs();
     const { ordered, plain } = this.#partitionOf(own);
     const outbox = own.isRecoverable ? ordered : plain;
-    const refusal = outbox.add(own, source, start, end, meta, publicationId, ack, requestId);
+    // Without an acknowledgement to wait for, being taken in is all that is told.
+    const isAwaited = own.options.ack !== "none";
+    const waiting = isAwaited ? ack : null;
+    const refusal = outbox.add(own, source, start, end, meta, publicationId, waiting, requestId);
     if (refusal !== null) ack?.publishFailed(requestId, refusal);
+    else if (!isAwaited) ack?.published(requestId, 0, "");
     return 0;
   }
 
   #received(channel: string, message: Buffer): void {
-    if (!this.#byPubsub.has(channel)) return;
+    if (this.#membership.received(channel, message) || !this.#byPubsub.has(channel)) return;
     try {
-      readMessage(message, (group) => this.#receivedGroup(group));
+      if (message[0] === MessageKind.presence) {
+        readPresenceMessage(message, (change) => this.#presenceChanged(change));
+      } else readMessage(message, (group) => this.#receivedGroup(group));
     } catch (error) {
       // Somebody else writes to our pub/sub channel: say so, and let the audit find what may be missing.
       this.#options.logger.log("error", "redis_message_unreadable", {
@@ -378,15 +440,22 @@ export class RedisEngine implements Engine {
   }
 
   enterPresence(stream: Stream, member: PresenceMember): void {
-    stream.listener?.presenceChanged("join", member);
+    this.#membership.presence.enter(stream as RedisStream, member);
   }
 
   leavePresence(stream: Stream, member: PresenceMember): void {
-    stream.listener?.presenceChanged("leave", member);
+    this.#membership.presence.leave(stream as RedisStream, member);
   }
 
-  presence(_stream: Stream): readonly PresenceMember[] {
-    return [];
+  presence(stream: Stream): Promise<readonly PresenceMember[]> {
+    return this.#membership.presence.read(stream as RedisStream);
+  }
+
+  /** This node's own changes come back this way too, so that all nodes see them in one order. */
+  #presenceChanged({ type, channel, member }: PresenceChange): void {
+    const stream = this.#streams.get(channel);
+    if (stream === undefined || stream.phase === "detached") return;
+    stream.listener?.presenceChanged(type, member);
   }
 
   sweep(nowMs: number): void {

@@ -9,6 +9,9 @@ import { nameHash } from "./keys.ts";
 const MAX_HELD_GROUPS = 1024;
 const MAX_HELD_BYTES = 1024 * 1024;
 
+/** A position is kept for no less than this, so that audits renew it several times before it ends. */
+const MIN_META_TTL_MS = 60_000;
+
 /**
  * - detached: nothing is delivered here
  * - reading: history is being read (at the beginning, or to close a gap); what arrives is held
@@ -23,11 +26,17 @@ export class RedisStream implements Stream {
   readonly options: NamespaceOptions;
   readonly partition: number;
   readonly hash: string;
+  /** How long Redis keeps the position when nobody uses it, ms. */
+  readonly metaTtlMs: number;
+  /** When this node last had Redis keep the position for that long (clock ms). */
+  metaRenewedMs = 0;
   epoch: string;
   log: PublicationLog;
   listener: Stream["listener"] = null;
   parent: Stream["parent"] = null;
   phase: StreamPhase = "detached";
+  /** Another number for each time an interest is taken: what was begun for an earlier one is void. */
+  interest = 0;
   held: Group[] = [];
   /** More was held than may be: what is held was let go of, and history is read again. */
   hasOverflowed = false;
@@ -40,12 +49,14 @@ export class RedisStream implements Stream {
     partition: number,
     options: NamespaceOptions,
     nowMs: number,
+    channelIdleMs: number,
   ) {
     this.name = name;
     this.id = id;
     this.partition = partition;
     this.options = options;
     this.hash = nameHash(name);
+    this.metaTtlMs = Math.max(options.historyTtlMs, channelIdleMs, MIN_META_TTL_MS);
     this.lastUsedMs = nowMs;
     // A channel without history has no order beyond this node's: its epoch says so.
     this.epoch = this.isRecoverable ? "" : randomEpoch();
@@ -74,6 +85,12 @@ export class RedisStream implements Stream {
     }
     this.held.push(group);
     this.#heldBytes += group.run.length;
+  }
+
+  /** Lets go of those of the first `count` held groups that are not of this epoch. */
+  dropHeld(count: number, epoch: string): void {
+    this.held = this.held.filter((group, index) => index >= count || group.epoch === epoch);
+    this.#heldBytes = this.held.reduce((sum, { run }) => sum + run.length, 0);
   }
 
   /** Gives back what was held. */

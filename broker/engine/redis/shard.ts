@@ -1,7 +1,9 @@
+import { Command } from "ioredis";
 import type { Redis } from "ioredis";
 
 import type { Clock, Logger } from "../../ports.ts";
 import {
+  closeConnection,
   describeAddress,
   failureOf,
   isMoved,
@@ -15,6 +17,9 @@ import type { Script } from "./scripts.ts";
 /** A subscriber connection whose canary has not come back for this long is dead. */
 const CANARY_INTERVAL_MS = 1000;
 const CANARY_TIMEOUT_MS = 3000;
+
+/** Between the word that a slot has moved and asking for all subscriptions again. */
+const MOVED_PAUSE_MS = 50;
 
 export interface ShardHost {
   readonly clock: Clock;
@@ -49,6 +54,7 @@ export class Shard {
   readonly #confirmed = new Set<string>();
   readonly #waiting = new Map<string, PromiseWithResolvers<void>>();
   #canaryTimer: ReturnType<typeof setInterval> | null = null;
+  #movedTimer: ReturnType<typeof setTimeout> | null = null;
   #lastCanaryMs = 0;
   #isStopped = false;
   #wasReported = false;
@@ -87,6 +93,11 @@ export class Shard {
     return this.#publish.status === "ready";
   }
 
+  /** Whether history and positions can be read. */
+  get canRead(): boolean {
+    return this.#bulk.status === "ready";
+  }
+
   /** Whether everything that is published reaches this node, as far as it knows. */
   get isSubscribed(): boolean {
     return this.#confirmed.size === this.#wanted.size + 1;
@@ -112,6 +123,15 @@ export class Shard {
     return this.#run(this.#publish, script, keys, args);
   }
 
+  /**
+   * Waits until a replica has everything written on the connection for batches, a short time at most.
+   * Returns how many have.
+   */
+  async waitForReplicas(atLeast: number, withinMs: number): Promise<number> {
+    const pending = this.#publish.wait(atLeast, withinMs);
+    return this.#guard(this.#publish, pending);
+  }
+
   /** Runs a script on the connection for reads. */
   runBulk(
     script: Script,
@@ -128,10 +148,9 @@ export class Shard {
 
   /** Several commands in one write. */
   pipeline(commands: readonly (readonly string[])[]): Promise<[Error | null, unknown][] | null> {
-    return this.#guard(
-      this.#bulk,
-      this.#bulk.pipeline(commands.map((command) => [...command])).exec(),
-    );
+    // ioredis finds commands by their lower-case names here, and throws for others.
+    const named = commands.map(([name = "", ...args]) => [name.toLowerCase(), ...args]);
+    return this.#guard(this.#bulk, this.#bulk.pipeline(named).exec());
   }
 
   /** The command that reaches the subscribers of a partition. */
@@ -153,12 +172,14 @@ export class Shard {
     args: readonly (string | Buffer)[],
   ): Promise<unknown> {
     const rest = [String(keys.length), ...keys, ...args];
+    const send = (name: string, first: string): Promise<unknown> =>
+      this.#guard(redis, redis.sendCommand(untraced(name, [first, ...rest])) as Promise<unknown>);
     try {
-      return await this.#guard(redis, redis.callBuffer("EVALSHA", sha, ...rest));
+      return await send("EVALSHA", sha);
     } catch (error) {
       // Nothing was executed: the server has been restarted, promoted or told to forget its scripts.
       if (!isNoScript(error)) throw error;
-      return await this.#guard(redis, redis.callBuffer("EVAL", source, ...rest));
+      return await send("EVAL", source);
     }
   }
 
@@ -205,7 +226,11 @@ export class Shard {
   #moved(): void {
     this.#confirmed.clear();
     this.#host.moved();
-    if (this.#subscribe.status === "ready") void this.#resubscribe();
+    // Asking for a channel whose slot is elsewhere says so once more, for each channel: not at once.
+    this.#movedTimer ??= setTimeout(() => {
+      this.#movedTimer = null;
+      if (this.#subscribe.status === "ready") void this.#resubscribe();
+    }, MOVED_PAUSE_MS);
   }
 
   async #confirm(channels: readonly string[]): Promise<boolean> {
@@ -284,6 +309,17 @@ export class Shard {
   stop(): void {
     this.#isStopped = true;
     if (this.#canaryTimer !== null) clearInterval(this.#canaryTimer);
-    for (const redis of [this.#publish, this.#subscribe, this.#bulk]) redis.disconnect();
+    if (this.#movedTimer !== null) clearTimeout(this.#movedTimer);
+    for (const redis of [this.#publish, this.#subscribe, this.#bulk]) closeConnection(redis);
   }
+}
+
+/**
+ * A command whose strings come back as Buffers, and that ioredis does not describe for tracing: it would turn
+ * all publications into text for each, because Bun's tracing channels do not say that nobody listens.
+ */
+function untraced(name: string, args: (string | Buffer)[]): Command {
+  const command = new Command(name, args, { replyEncoding: null });
+  command.isTraced = true;
+  return command;
 }

@@ -1,4 +1,5 @@
 import type { Logger } from "../../ports.ts";
+import { isMoved } from "./connection.ts";
 import type { Keys } from "./keys.ts";
 import type { Shard } from "./shard.ts";
 
@@ -19,13 +20,15 @@ interface SharedConfig {
  */
 export async function checkSharedConfig(shard: Shard, keys: Keys): Promise<string | null> {
   const own: SharedConfig = { partitions: keys.partitionCount };
-  const kept = (await shard.call(
-    "SET",
-    keys.config,
-    JSON.stringify(own),
-    "NX",
-    "GET",
-  )) as Buffer | null;
+  let kept: Buffer | null;
+  try {
+    const reply = await shard.call("SET", keys.config, JSON.stringify(own), "NX", "GET");
+    kept = reply as Buffer | null;
+  } catch (error) {
+    // Of a cluster's masters, one has the key.
+    if (shard.isCluster && isMoved(error)) return null;
+    throw error;
+  }
   if (kept === null) return null;
   const text = kept.toString("utf8");
   let partitions: unknown;

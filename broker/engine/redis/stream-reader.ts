@@ -22,7 +22,9 @@ const RETRY_MS = 100;
 export interface StreamReaderOptions {
   readonly keys: Keys;
   /** @throws BrokerError unavailable while nobody has the partition */
-  readonly shardOf: (stream: RedisStream) => Shard;
+  readonly shardOf: (stream: RedisStream) => Pick<Shard, "runBulk">;
+  /** Resolves after a while. */
+  readonly pause: (ms: number) => Promise<void>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly stats: RedisEngineStats;
@@ -61,8 +63,7 @@ export class StreamReader {
       if (stream.phase !== "reading") return;
       this.#beginWith(stream, reading);
     }
-    stream.phase = "live";
-    this.#applyHeld(stream);
+    await this.#goLive(stream);
   }
 
   /**
@@ -129,19 +130,30 @@ export class StreamReader {
   /** Reads what is missing, until the stream is whole again or nobody needs it. */
   async heal(stream: RedisStream): Promise<void> {
     if (stream.phase !== "live" || !stream.isRecoverable) return;
+    const { interest } = stream;
+    // It may have been given up meanwhile, and taken anew: then somebody else reads.
+    const isWanted = (): boolean => stream.phase === "reading" && stream.interest === interest;
     stream.phase = "reading";
     let isHealed = false;
-    while (!isHealed && (stream.phase as string) === "reading") {
+    while (!isHealed && isWanted()) {
       try {
+        const heldBefore = stream.held.length;
         const reading = await this.#read(stream, stream.log.offset);
-        if ((stream.phase as string) === "reading") this.#catchUp(stream, reading);
+        if (isWanted()) {
+          // Older than the read: of another epoch, it is of one that has ended, and would never fit.
+          stream.dropHeld(heldBefore, reading.epoch);
+          this.#catchUp(stream, reading);
+        }
         isHealed = true;
       } catch (error) {
         this.#options.logger.log("debug", "redis_heal_failed", { error: String(error) });
-        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+        await this.#options.pause(RETRY_MS);
       }
     }
-    if ((stream.phase as string) !== "reading") return;
+    if (isWanted()) await this.#goLive(stream);
+  }
+
+  async #goLive(stream: RedisStream): Promise<void> {
     stream.phase = "live";
     if (stream.hasOverflowed) {
       stream.hasOverflowed = false;
@@ -195,9 +207,10 @@ export class StreamReader {
     const shard = shardOf(stream);
     const { partition, hash, options } = stream;
     const names = [keys.history(partition, hash), keys.meta(partition, hash)];
-    const ttlMs = String(options.historyTtlMs);
-    const entries: Entry[] = [];
+    const ttlMs = String(stream.metaTtlMs);
+    let entries: Entry[] = [];
     let since = after ?? 0;
+    let firstEpoch: string | null = null;
     for (;;) {
       const reply = await shard.runBulk(readScript, names, [
         randomEpoch(),
@@ -206,16 +219,27 @@ export class StreamReader {
         String(ENTRIES_PER_READ),
       ]);
       const [epoch, top, parent, fork, raw] = reply as [Buffer, number, Buffer, number, RawEntry[]];
+      const epochName = epoch.toString("latin1");
+      firstEpoch ??= epochName;
+      if (firstEpoch !== epochName) {
+        // A failover between two reads: what the first one gave may not have survived it.
+        entries = [];
+        since = after ?? 0;
+        firstEpoch = null;
+        continue;
+      }
       for (const item of raw) entries.push(toEntry(item));
       const last = entries.at(-1);
       if (last === undefined || raw.length < ENTRIES_PER_READ) {
         const parentEpoch = parent.toString("latin1");
         return {
-          epoch: epoch.toString("latin1"),
+          epoch: epochName,
           offset: top,
           parent: parentEpoch === "" ? null : { epoch: parentEpoch, forkOffset: fork },
-          entries: entries.filter(
-            (entry) => entry.firstOffset + entry.count - 1 > top - options.historySize,
+          entries: withoutHoles(
+            entries.filter(
+              (entry) => entry.firstOffset + entry.count - 1 > top - options.historySize,
+            ),
           ),
         };
       }
@@ -246,6 +270,17 @@ export class StreamReader {
     const publications: HistoryItem[] = log.read(from, limit).flatMap(publicationsOf);
     return { epoch: reading.epoch, offset: reading.offset, complete: isComplete, publications };
   }
+}
+
+/** What follows the last hole: publishers with other bounds than ours may have trimmed between two reads. */
+function withoutHoles(entries: readonly Entry[]): readonly Entry[] {
+  let start = entries.length - 1;
+  while (start > 0) {
+    const before = entries[start - 1] as Entry;
+    if (before.firstOffset + before.count !== (entries[start] as Entry).firstOffset) break;
+    start--;
+  }
+  return start <= 0 ? entries : entries.slice(start);
 }
 
 type RawEntry = [id: Buffer, fields: Buffer[]];

@@ -1,0 +1,41 @@
+import { fileURLToPath } from "node:url";
+
+import type { LoadJob, LoadResult } from "./load/job.ts";
+import { Tail } from "./support/children.ts";
+import type { Children } from "./support/children.ts";
+import { pinned } from "./support/environment.ts";
+
+const entry = fileURLToPath(new URL("load/generator.entry.ts", import.meta.url));
+
+/** Beyond the load itself a cell takes connecting, settling and this much patience at most, ms. */
+const PATIENCE_MS = 60_000;
+
+/**
+ * Runs one job in a load generator of its own.
+ * @param processor the only one it may use; null for any
+ * @throws Error with what the generator said, when the job could not be done
+ */
+export async function generate(
+  children: Children,
+  job: LoadJob,
+  processor: number | null,
+): Promise<LoadResult> {
+  const child = children.spawn(
+    pinned([process.execPath, "--no-orphans", entry], processor),
+    process.env,
+    process.cwd(),
+    JSON.stringify(job),
+  );
+  const errors = new Tail(child.stderr);
+  const timer = setTimeout(() => child.kill("SIGKILL"), PATIENCE_MS + job.warmUpMs + job.measureMs);
+  const [output] = await Promise.all([
+    new Response(child.stdout).text(),
+    child.exited,
+    errors.ended,
+  ]);
+  clearTimeout(timer);
+  if (output === "") throw new Error(`the load generator ended without a result\n${errors.text}`);
+  const result = JSON.parse(output) as LoadResult | { readonly error: string };
+  if ("error" in result) throw new Error(result.error);
+  return result;
+}

@@ -1,0 +1,45 @@
+/** What nodes say to one another, as JSON on the control channel. */
+export type ControlMessage =
+  /** Do this to your connections. `text` says whose; see `targetText`. */
+  | {
+      readonly type: "disconnect" | "revoke";
+      /** Of the asking node; the answer goes to its own channel. */
+      readonly from: string;
+      readonly id: string;
+      readonly text: string;
+      readonly atMs: number;
+    }
+  /** Done; so many connections were closed. */
+  | { readonly type: "done"; readonly id: string; readonly closed: number }
+  /** Look at what is remembered: something was added without a word. */
+  | { readonly type: "sync" };
+
+export function writeControlMessage(message: ControlMessage): string {
+  return JSON.stringify(message);
+}
+
+/** Null for what is not ours, or of a later version. */
+export function readControlMessage(bytes: Buffer): ControlMessage | null {
+  let value: unknown;
+  try {
+    value = JSON.parse(bytes.toString("utf8"));
+  } catch {
+    return null;
+  }
+  if (typeof value !== "object" || value === null) return null;
+  const { type, from, id, text, atMs, closed } = value as Record<string, unknown>;
+  switch (type) {
+    case "disconnect":
+    case "revoke":
+      if (typeof from !== "string" || typeof id !== "string") return null;
+      if (typeof text !== "string" || typeof atMs !== "number") return null;
+      return { type, from, id, text, atMs };
+    case "done":
+      if (typeof id !== "string" || typeof closed !== "number") return null;
+      return { type, id, closed };
+    case "sync":
+      return { type };
+    default:
+      return null;
+  }
+}

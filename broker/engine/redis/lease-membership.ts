@@ -1,0 +1,186 @@
+import type { Directory, LocalDirectory } from "../../directory.ts";
+import type { Clock, Logger } from "../../ports.ts";
+import { Control } from "./control.ts";
+import { RedisDirectory, sweepDirectory } from "./directory.ts";
+import type { Keys } from "./keys.ts";
+import { Home, messageOf } from "./lease-home.ts";
+import type { ShardOf } from "./lease-home.ts";
+import { forgetScript } from "./lease-scripts.ts";
+import { LeaseSweeper } from "./lease-sweeper.ts";
+import { leaseTimings } from "./lease-timings.ts";
+import type { LeaseTimings } from "./lease-timings.ts";
+import { Lease } from "./lease.ts";
+import type { LeaseLoss } from "./lease.ts";
+import { Presence } from "./presence.ts";
+import type { Shard } from "./shard.ts";
+
+/** A node that stops leaves nothing behind if it can do so in this time; else the others clean up. */
+const LEAVE_MS = 1000;
+
+export interface MembershipStats {
+  /** Times the others took this node for dead, or Redis lost its data. */
+  leasesLost: number;
+  /** Dead nodes that this one cleaned up after. */
+  nodesSwept: number;
+  /** Connections that were counted on this node only, because Redis could not be asked. */
+  admittedUnchecked: number;
+}
+
+export interface MembershipOptions {
+  readonly keys: Keys;
+  readonly shardOf: ShardOf;
+  /** Name of this run of this node. */
+  readonly incarnation: string;
+  /** Whether this node may work with the data in Redis. */
+  readonly isAllowed: () => boolean;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly stats: MembershipStats;
+  /** How long a node counts that gives no sign of life, ms. */
+  readonly leaseMs?: number | undefined;
+  /** How long a revocation is in force, ms. */
+  readonly revocationTtlMs: number;
+}
+
+/**
+ * What this node shares with the others besides publications: that it lives, who is present, its connections
+ * and channels, and orders that concern all nodes.
+ */
+export class Membership {
+  readonly presence: Presence;
+  readonly #options: MembershipOptions;
+  readonly #timings: LeaseTimings;
+  readonly #home: Home;
+  readonly #lease: Lease;
+  readonly #sweeper: LeaseSweeper;
+  #directory: RedisDirectory | null = null;
+  #control: Control | null = null;
+  #isStarted = false;
+
+  constructor(options: MembershipOptions) {
+    const { keys, shardOf, clock, logger, stats } = options;
+    const timings = leaseTimings(options.leaseMs);
+    const home = new Home(shardOf);
+    this.#options = options;
+    this.#timings = timings;
+    this.#home = home;
+    const lease = new Lease({
+      ...options,
+      home,
+      timings,
+      host: {
+        isAllowed: options.isAllowed,
+        renewed: () => this.#renewed(),
+        lost: (loss) => this.#lost(loss),
+      },
+    });
+    this.#lease = lease;
+    this.presence = new Presence({ keys, lease, shardOf, timings, logger });
+    const sweeps = [
+      (name: string) => this.presence.sweep(name),
+      (name: string) => sweepDirectory(home, keys, name),
+    ];
+    this.#sweeper = new LeaseSweeper({ home, keys, lease, timings, sweeps, clock, logger, stats });
+  }
+
+  /** The directory of all nodes. Asked for once, before the start. */
+  createDirectory(local: LocalDirectory): Directory {
+    const control = new Control({ ...this.#options, home: this.#home, local });
+    const directory = new RedisDirectory({
+      ...this.#options,
+      local,
+      control,
+      home: this.#home,
+      lease: this.#lease,
+      timings: this.#timings,
+    });
+    this.#control = control;
+    this.#directory = directory;
+    return directory;
+  }
+
+  /** Joins the others. Resolves after the first attempt, and goes on trying. */
+  async start(): Promise<void> {
+    this.#isStarted = true;
+    this.#sweeper.start();
+    this.#directory?.start();
+    await Promise.all([this.#lease.start(), this.#control?.sync()]);
+  }
+
+  /** A partition is on this shard now. */
+  assigned(partition: number, shard: Shard | null): void {
+    if (partition !== 0) return;
+    this.#control?.assigned(shard);
+    if (shard !== null) this.#rejoin();
+  }
+
+  /** A server can be reached (again). */
+  resubscribed(shard: Shard): void {
+    this.presence.flush();
+    if (this.#options.shardOf(0) === shard) this.#rejoin();
+  }
+
+  #rejoin(): void {
+    if (!this.#isStarted) return;
+    this.#sweeper.interrupted();
+    void this.#lease.renew();
+    void this.#control?.sync();
+  }
+
+  /** Takes a pub/sub message; false when it is not for this. */
+  received(channel: string, message: Buffer): boolean {
+    return this.#control?.received(channel, message) === true;
+  }
+
+  #renewed(): void {
+    this.presence.flush();
+    void this.#directory?.write();
+    const audits = [this.presence, this.#directory, this.#control];
+    void Promise.allSettled(audits.map(async (part) => part?.audit())).then((outcomes) => {
+      for (const outcome of outcomes) {
+        if (outcome.status === "fulfilled") continue;
+        const error = messageOf(outcome.reason);
+        this.#options.logger.log("debug", "audit_failed", { error });
+      }
+    });
+  }
+
+  #lost(loss: LeaseLoss): void {
+    this.#options.stats.leasesLost++;
+    this.presence.lost(loss);
+    this.#directory?.lost();
+  }
+
+  /** Leaves the others, and takes along what it has in Redis. */
+  async stop(): Promise<void> {
+    this.#sweeper.stop();
+    const late = Promise.withResolvers<void>();
+    const timer = setTimeout(late.resolve, LEAVE_MS);
+    if (this.#lease.isHeld) await Promise.race([this.#leave(), late.promise]);
+    clearTimeout(timer);
+    this.#control?.stop();
+    void this.#directory?.stop();
+    this.presence.stop();
+    this.#lease.stop();
+  }
+
+  async #leave(): Promise<void> {
+    const { keys, logger } = this.#options;
+    const { name } = this.#lease;
+    try {
+      if (!(await this.presence.leaveAll())) return;
+      this.#lease.stop();
+      await this.#directory?.stop();
+      await sweepDirectory(this.#home, keys, name);
+      const gone = [keys.home(`gone:${name}`), keys.home(`claim:${name}`)];
+      await this.#home.run(
+        forgetScript,
+        [keys.home("nodes"), keys.home("dead"), ...gone, keys.home(`lease:${name}`)],
+        [name, "0"],
+      );
+    } catch (error) {
+      // The lease runs out, and another node deletes what is left.
+      logger.log("debug", "node_not_left", { error: messageOf(error) });
+    }
+  }
+}
