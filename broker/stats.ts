@@ -55,6 +55,15 @@ export class Stats {
   recoveriesComplete = 0;
   recoveriesIncomplete = 0;
   receipts = 0;
+  /** Of the Redis engine; with the memory engine they stay 0. */
+  batches = 0;
+  duplicatesDropped = 0;
+  gapsHealed = 0;
+  resets = 0;
+  gaveUp = 0;
+  leasesLost = 0;
+  nodesSwept = 0;
+  admittedUnchecked = 0;
   readonly dropsByReason = new Map<DropReason, number>();
   readonly errorsByCode = new Map<string, number>();
   readonly closesByCode = new Map<string, number>();

@@ -27,6 +27,14 @@ export interface StatsSnapshot {
   readonly recoveriesComplete: number;
   readonly recoveriesIncomplete: number;
   readonly receipts: number;
+  readonly batches: number;
+  readonly duplicatesDropped: number;
+  readonly gapsHealed: number;
+  readonly resets: number;
+  readonly gaveUp: number;
+  readonly leasesLost: number;
+  readonly nodesSwept: number;
+  readonly admittedUnchecked: number;
   readonly dropsByReason: ReadonlyMap<string, number>;
   readonly errorsByCode: ReadonlyMap<string, number>;
   readonly closesByCode: ReadonlyMap<string, number>;

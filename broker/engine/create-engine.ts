@@ -1,6 +1,7 @@
 import { parseSentinel } from "../config/checks.ts";
 import type { BrokerConfig } from "../config/config.ts";
 import type { Clock, Logger } from "../ports.ts";
+import type { Stats } from "../stats.ts";
 import type { Engine } from "./engine.ts";
 import { MemoryEngine } from "./memory-engine.ts";
 import { RedisEngine } from "./redis/redis-engine.ts";
@@ -15,14 +16,14 @@ export function createEngine(
   config: BrokerConfig,
   clock: Clock,
   logger: Logger,
-  counters: { duplicates: number },
+  stats: Stats,
 ): Engine {
   const topology = redisTopology(config);
   const { idempotencyWindowMs, idempotencyKeys, channelIdleMs, node } = config;
   if (topology === null) {
     return new MemoryEngine({
       clock,
-      counters,
+      counters: stats,
       idempotencyWindowMs,
       idempotencyKeys,
       channelIdleMs,
@@ -35,7 +36,8 @@ export function createEngine(
     node,
     clock,
     logger,
-    counters,
+    counters: stats,
+    stats,
     idempotencyWindowMs,
     channelIdleMs,
     maxOutboxPublications: MAX_OUTBOX_PUBLICATIONS,

@@ -25,8 +25,9 @@ export interface HistoryQuery {
  *
  * - Per channel there is one total order. Offsets count from 1 without holes within an epoch; a new
  *   epoch is never equal to an old one.
- * - An accepted publication is appended to `stream.log` before its acknowledgement is given, and the
- *   stream's listener hears of it on every node that is attached.
+ * - An accepted publication has its place in the order before its acknowledgement is given. It is appended to
+ *   `stream.log`, and the stream's listener hears of it, on every node that is attached: before the
+ *   acknowledgement with an engine in this process, before or after it with one that is shared.
  * - A publish with a publication id seen on the channel within the window stores nothing and answers
  *   with the first one's offset.
  * - History holds at most the namespace's size and time, and never a publication it did not acknowledge

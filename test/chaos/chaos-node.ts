@@ -7,6 +7,7 @@ import { RedisEngine } from "../../broker/engine/redis/redis-engine.ts";
 import type { RedisEngineStats } from "../../broker/engine/redis/redis-engine.ts";
 import { systemClock } from "../../broker/ports.ts";
 import type { Logger } from "../../broker/ports.ts";
+import { Stats } from "../../broker/stats.ts";
 import { startBrokerProcess } from "../support/process.ts";
 import type { BrokerProcess } from "../support/process.ts";
 import { waitUntil } from "../support/redis/wait.ts";
@@ -33,7 +34,7 @@ export async function startNode(name: string, input: ConfigInput): Promise<Chaos
   const logger: Logger = {
     log: (_level, event) => events.push({ atMs: performance.now(), event }),
   };
-  const engine = createEngine(config, systemClock, logger, { duplicates: 0 });
+  const engine = createEngine(config, systemClock, logger, new Stats());
   if (!(engine instanceof RedisEngine)) throw new Error("the configuration names no Redis");
   const broker = new Broker({
     config,

@@ -128,7 +128,7 @@ function failed(context: PublisherContext, error: unknown): SendOutcome {
   const failure = failureOf(error);
   if (failure !== "refused") return { type: failure };
   const message = error instanceof Error ? error.message : String(error);
-  context.logger.log("error", "redis_refused", { shard: context.shard()?.index, error: message });
+  logRefusal(context, message);
   const isPassing = /^(OOM|NOREPLICAS|MISCONF)\b/.test(message);
   return {
     type: "refused",
@@ -136,6 +136,17 @@ function failed(context: PublisherContext, error: unknown): SendOutcome {
       cause: error,
     }),
   };
+}
+
+/** A server that refuses goes on doing so: one line in this time says it, ms. */
+const REFUSAL_LOG_MS = 5000;
+const lastRefusalMs = new WeakMap<Logger, number>();
+
+function logRefusal({ clock, logger, shard }: PublisherContext, error: string): void {
+  const nowMs = clock.nowMs();
+  if (nowMs - (lastRefusalMs.get(logger) ?? -Infinity) < REFUSAL_LOG_MS) return;
+  lastRefusalMs.set(logger, nowMs);
+  logger.log("error", "redis_refused", { shard: shard()?.index, error });
 }
 
 /** Publishes a batch of channels without history: at most once, one PUBLISH for all. */

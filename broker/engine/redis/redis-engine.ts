@@ -48,6 +48,8 @@ export interface RedisEngineOptions {
   readonly logger: Logger;
   /** Counts publishes that were answered with an earlier one's offset. */
   readonly counters: { duplicates: number };
+  /** Where the engine counts; default: numbers of its own. */
+  readonly stats?: RedisEngineStats;
   readonly idempotencyWindowMs: number;
   readonly channelIdleMs: number;
   /** Bounds of each partition's outbox. */
@@ -72,10 +74,8 @@ export interface RedisEngineStats extends MembershipStats {
   gaveUp: number;
 }
 
-/** Streams shared by all nodes through Redis. */
-export class RedisEngine implements Engine {
-  readonly name = "redis";
-  readonly stats: RedisEngineStats = {
+function noStats(): RedisEngineStats {
+  return {
     batches: 0,
     duplicatesDropped: 0,
     gapsHealed: 0,
@@ -85,6 +85,12 @@ export class RedisEngine implements Engine {
     nodesSwept: 0,
     admittedUnchecked: 0,
   };
+}
+
+/** Streams shared by all nodes through Redis. */
+export class RedisEngine implements Engine {
+  readonly name = "redis";
+  readonly stats: RedisEngineStats;
   readonly #options: RedisEngineOptions;
   readonly #keys: Keys;
   readonly #topology: Topology;
@@ -107,6 +113,7 @@ export class RedisEngine implements Engine {
 
   constructor(options: RedisEngineOptions) {
     this.#options = options;
+    this.stats = options.stats ?? noStats();
     this.#keys = new Keys(options.prefix, options.partitions);
     this.#incarnation = `${options.node}.${randomId(8)}`;
     this.#topology = this.#createTopology();
