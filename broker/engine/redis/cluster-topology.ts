@@ -38,6 +38,8 @@ export class ClusterTopology implements Topology {
   readonly #shards = new Map<string, Shard>();
   readonly #seeds: Redis[] = [];
   #timer: ReturnType<typeof setTimeout> | null = null;
+  /** When the timer fires (performance.now()). */
+  #dueMs = 0;
   #isReading = false;
   #isStopped = false;
   #nextIndex = 0;
@@ -71,11 +73,18 @@ export class ClusterTopology implements Topology {
 
   #readIn(ms: number): void {
     if (this.#isStopped || this.#isReading) return;
-    if (this.#timer !== null) clearTimeout(this.#timer);
+    const dueMs = performance.now() + ms;
+    if (this.#timer !== null) {
+      // Who asks again and again must not put it off for ever.
+      if (this.#dueMs <= dueMs) return;
+      clearTimeout(this.#timer);
+    }
+    this.#dueMs = dueMs;
     this.#timer = setTimeout(() => void this.#read(), ms);
   }
 
   async #read(): Promise<void> {
+    this.#timer = null;
     this.#isReading = true;
     const ranges = await this.#slots();
     this.#isReading = false;

@@ -104,6 +104,23 @@ describeWithRedis("the directory, when something breaks", () => {
     await untilListed(a, [ada, bob, second]);
   });
 
+  test("keeps nothing in Redis of a node that crashed, once it is swept", async () => {
+    const prefix = `t${randomId(8)}`;
+    await using a = await RedisNode.start(options("a", prefix));
+    await using dying = await RedisNodeProcess.start(options("dying", prefix));
+    const ada = await dying.connect("ada");
+    await ada.subscribe("x", { flags: 1 });
+    await untilListed(a, [ada]);
+    await dying.crash();
+    await waitUntil("it is swept", () => a.engine.stats.nodesSwept === 1);
+    const names = (await server.command("KEYS", `${prefix}:*`)) as string[];
+    const left = names.filter((name) => name.includes("dying") || /:[up]:/.test(name));
+    // What it would learn of its end by, should it only have been asleep.
+    expect(left.map((name) => name.replace(/:dying.*/, ""))).toEqual([
+      new Keys(prefix, PARTITIONS).home("gone"),
+    ]);
+  });
+
   test("falls back to this node's own count while Redis is away, and makes up for it afterwards", async () => {
     const prefix = `t${randomId(8)}`;
     await using proxy = await FaultProxy.start(server.port);

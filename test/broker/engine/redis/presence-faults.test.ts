@@ -136,6 +136,28 @@ describeWithRedis("presence, when something breaks", () => {
     expect(b.logged("presence_repaired")).toBeGreaterThan(0);
   });
 
+  test("of a node that took a new lease is left alone when what it had under the old one is deleted", async () => {
+    const prefix = `t${randomId(8)}`;
+    await using a = await RedisNode.start(options("a", prefix));
+    await using watcher = await a.connect("w");
+    await watcher.subscribe("x", { flags: WATCH });
+    await using ada = await a.connect("ada");
+    await ada.subscribe("x", { flags: ENTER });
+    await untilTold(watcher, "join ada");
+    // What is left of the old lease names a connection that is there under the new one.
+    const keys = new Keys(prefix, PARTITIONS);
+    const index = keys.presenceIndex(keys.partition("x"), "a.old.1");
+    await server.command("SADD", index, `x ${ada.connectionId}`);
+    await server.command("SADD", keys.home("dead"), "a.old.1");
+    await waitUntil("it is swept", () => a.engine.stats.nodesSwept === 1);
+    expect(await server.command("EXISTS", index)).toBe(0);
+    const present = keys.presence(keys.partition("x"), nameHash("x"));
+    expect(await server.command("HEXISTS", present, ada.connectionId)).toBe(1);
+    await ada.unsubscribe("x");
+    await untilTold(watcher, "leave ada");
+    expect(told(watcher)).toEqual(["join ada", "leave ada"]);
+  });
+
   test("cannot be read while Redis is away, and what happened meanwhile is there afterwards", async () => {
     const prefix = `t${randomId(8)}`;
     await using proxy = await FaultProxy.start(server.port);
