@@ -2,6 +2,7 @@ import type { ConnectionSummary } from "../../broker/api.ts";
 import type { ProtocolClient } from "./protocol-client.ts";
 import type { RedisNodeProcess } from "./redis-node-process.ts";
 import type { RedisNode } from "./redis-node.ts";
+import type { RedisServer } from "./redis/redis-server.ts";
 import { waitUntil } from "./redis/wait.ts";
 
 const CONNECTION_LIMIT = 4107;
@@ -48,6 +49,14 @@ export function untilListed(node: RedisNode, wanted: readonly ProtocolClient[]):
   return waitUntil(`${ids.length} connections are listed`, async () => {
     const listed = await connectionsOf(node);
     return listed.map(({ connection }) => connection).join() === ids.join();
+  });
+}
+
+/** Waits until Redis has this number of connections of a user; they are listed a little earlier. */
+export function untilCounted(server: RedisServer, key: string, wanted: number): Promise<void> {
+  return waitUntil(`${wanted} connections count`, async () => {
+    const counts = (await server.command("HVALS", key)) as unknown[];
+    return counts.reduce((sum: number, count) => sum + Number(count), 0) === wanted;
   });
 }
 

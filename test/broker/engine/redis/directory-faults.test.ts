@@ -7,6 +7,7 @@ import {
   connectionsOf,
   tryConnect,
   untilConnected,
+  untilCounted,
   untilListed,
 } from "../../../support/redis-directory.ts";
 import { PARTITIONS } from "../../../support/redis-engine.ts";
@@ -21,6 +22,10 @@ import { waitUntil } from "../../../support/redis/wait.ts";
 import { rejection } from "../../../support/rejection.ts";
 
 const LEASE_MS = 900;
+
+function userKey(prefix: string): string {
+  return new Keys(prefix, PARTITIONS).user("ada");
+}
 
 describeWithRedis("the directory, when something breaks", () => {
   let server: RedisServer;
@@ -48,6 +53,7 @@ describeWithRedis("the directory, when something breaks", () => {
     await server.restart();
     await untilListed(a, [ada, other]);
     await untilListed(b, [ada, other]);
+    await untilCounted(server, userKey(prefix), 2);
     expect(await tryConnect(a, "ada")).toBeNull();
     await waitUntil("the channel is listed with both", async () => {
       const [channel] = await b.api.channels({ pattern: ">", limit: 1, after: null });
@@ -68,6 +74,7 @@ describeWithRedis("the directory, when something breaks", () => {
     expect(a.engine.stats.admittedUnchecked).toBe(0);
     await using b = await RedisNode.start(options("b", prefix));
     await untilListed(b, [ada, other]);
+    await untilCounted(server, userKey(prefix), 2);
     expect(await tryConnect(b, "ada")).toBeNull();
   });
 
@@ -82,7 +89,7 @@ describeWithRedis("the directory, when something breaks", () => {
     await dying.crash();
     await using ada = await untilConnected(reader, "ada");
     await untilListed(reader, [ada]);
-    const counts = await server.command("HLEN", new Keys(prefix, PARTITIONS).user("ada"));
+    const counts = await server.command("HLEN", userKey(prefix));
     expect(counts).toBe(2);
     expect(reader.engine.stats.nodesSwept).toBe(0);
   });
@@ -99,9 +106,31 @@ describeWithRedis("the directory, when something breaks", () => {
     await untilListed(a, [bob]);
     frozen.thaw();
     await untilListed(a, [ada, bob]);
+    await untilCounted(server, userKey(prefix), 1);
     await using second = await a.connect("ada");
     expect(await tryConnect(a, "ada")).toBeNull();
     await untilListed(a, [ada, bob, second]);
+  });
+
+  test("is mended when Redis has lost some of it", async () => {
+    const prefix = `t${randomId(8)}`;
+    await using a = await RedisNode.start(options("a", prefix));
+    await using b = await RedisNode.start(options("b", prefix));
+    await using ada = await b.connect("ada");
+    await ada.subscribe("x");
+    const channels = async (): Promise<string> =>
+      (await a.api.channels({ pattern: ">", limit: 9, after: null }))
+        .map(({ name }) => name)
+        .join();
+    await untilListed(a, [ada]);
+    await waitUntil("the channel is listed", async () => (await channels()) === "x");
+    const keys = (await server.command("KEYS", `${prefix}:*`)) as string[];
+    const lists = keys.filter((key) => /:(connections|channels|u):/.test(key));
+    expect(await server.command("DEL", ...lists)).toBe(5);
+    await waitUntil("it is noticed", () => b.logged("directory_repaired") > 0);
+    await untilListed(a, [ada]);
+    await untilCounted(server, userKey(prefix), 1);
+    await waitUntil("the channel is listed again", async () => (await channels()) === "x");
   });
 
   test("keeps nothing in Redis of a node that crashed, once it is swept", async () => {
@@ -148,6 +177,7 @@ describeWithRedis("the directory, when something breaks", () => {
     await untilListed(cut, [first, second, third, fourth]);
     await Promise.all([first.close(), second.close()]);
     await untilListed(cut, [third, fourth]);
+    await untilCounted(server, userKey(prefix), 2);
     expect(await tryConnect(a, "ada")).toBeNull();
   });
 
@@ -178,7 +208,7 @@ describeWithRedis("the directory, when something breaks", () => {
   test("with something else under a key says which, and lets users in by this node's count", async () => {
     const prefix = `t${randomId(8)}`;
     await using a = await RedisNode.start(options("a", prefix));
-    const key = new Keys(prefix, PARTITIONS).user("ada");
+    const key = userKey(prefix);
     await server.command("SET", key, "something else");
     await using first = await a.connect("ada");
     await using second = await a.connect("ada");
