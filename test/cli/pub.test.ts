@@ -240,7 +240,8 @@ describe("over a network that breaks", () => {
     publisher.write("second\n");
     publisher.endInput();
     expect(await publisher.exited).toBe(1);
-    expect(publisher.stderr).toContain("line 2 of standard input: ");
+    // The first line is seen delivered; whether its acknowledgement came before the reset is not.
+    expect(publisher.stderr).toMatch(/line [12] of standard input: /);
   });
 });
 
