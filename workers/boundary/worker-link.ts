@@ -1,0 +1,135 @@
+import type { TransformOrder } from "../sdk/transform.ts";
+
+/** What is known of a transform without running it on the broker's thread: data only. */
+export interface TransformManifest {
+  readonly api: number;
+  readonly name: string;
+  readonly version: string;
+  readonly description: string | null;
+  readonly match: {
+    readonly channels: readonly string[] | null;
+    readonly minBytes: number;
+    /** Infinity for none. */
+    readonly maxBytes: number;
+  };
+  readonly order: TransformOrder;
+  readonly hasLaneState: boolean;
+  readonly hasSnapshot: boolean;
+  /** Publications of history a new lane is shown; 0 for none. */
+  readonly lookBack: number;
+  readonly isAsync: boolean;
+  readonly failClosed: boolean;
+  readonly limits: {
+    readonly batch: number;
+    readonly batchBytes: number;
+    readonly timeoutMs: number;
+    readonly heapMb: number;
+    readonly maxEmissions: number;
+    readonly laneQueue: number;
+  };
+  /** JSON Schema of the configuration, where its library can tell it. */
+  readonly configSchema: unknown;
+  /** Absolute path of the module, and SHA-256 of its bytes in hex. */
+  readonly file: string;
+  readonly integrity: string;
+}
+
+/** What went wrong in a transform, as plain data. */
+export interface TransformFault {
+  readonly type:
+    "load" | "config" | "setup" | "throw" | "verdict" | "emission" | "timeout" | "memory" | "crash";
+  /** Name and message of the error. */
+  readonly name: string;
+  readonly message: string;
+  /** Where, as far as it is known. */
+  readonly file: string | null;
+  readonly line: number | null;
+  readonly stack: string | null;
+  /** Of a configuration that its schema refused: path and message. */
+  readonly issues: readonly { readonly path: string; readonly message: string }[];
+}
+
+/** One transform of a pipeline, in the order they run. */
+export interface StageRequest {
+  /** Path or package name, resolved against `directory`. */
+  readonly use: string;
+  readonly directory: string;
+  readonly config: unknown;
+  /** Patterns of channels it may emit to. */
+  readonly emit: readonly string[];
+}
+
+export interface LoadRequest {
+  /** Index of the worker in its pool. */
+  readonly worker: number;
+  readonly stages: readonly StageRequest[];
+  /**
+   * Two 32-bit numbers the host reads while the worker is busy: [0] messages begun in the batch under way, over
+   * all stages; [1] the batch's number. Null where memory cannot be shared.
+   */
+  readonly progress: SharedArrayBuffer | null;
+}
+
+export type LoadReply =
+  | { readonly ok: true; readonly manifests: readonly TransformManifest[] }
+  | { readonly ok: false; readonly stage: number; readonly fault: TransformFault };
+
+export interface BatchRequest {
+  /** Number of the batch, for `progress`. */
+  readonly number: number;
+  readonly attempt: number;
+  /** Messages as workers/boundary/slab.ts writes them. */
+  readonly slab: Uint8Array;
+}
+
+export interface BatchReply {
+  /** Verdicts and what belongs to them, as workers/boundary/verdicts.ts writes them. */
+  readonly verdicts: Uint8Array;
+  /** `process` began and ended, wall clock ms since 1970 with fractions. */
+  readonly startedMs: number;
+  readonly endedMs: number;
+  readonly heapBytes: number;
+  readonly notes: WorkerNotes | null;
+}
+
+/** What a transform logged and counted in a batch; null when nothing. */
+export interface WorkerNotes {
+  readonly logs: readonly {
+    readonly stage: number;
+    readonly level: "debug" | "info" | "warn" | "error";
+    readonly message: string;
+    readonly fields: Readonly<Record<string, unknown>>;
+  }[];
+  /** Log lines left out, over the bound. */
+  readonly logsSuppressed: number;
+  readonly metrics: readonly {
+    readonly stage: number;
+    readonly kind: "count" | "observe";
+    readonly name: string;
+    readonly value: number;
+  }[];
+}
+
+/** A lane's state on its way from one worker to another. */
+export interface LaneSnapshot {
+  readonly lane: string;
+  readonly stage: number;
+  readonly snapshot: unknown;
+}
+
+/**
+ * What a worker can be asked, whatever it runs in. A thread, a process and the test kit answer it with the same
+ * runtime (workers/runtime/). Faults of the transform come back as data; a rejection means that the
+ * worker is lost.
+ */
+export interface WorkerCalls {
+  /** Loads and sets up a pipeline; an earlier one is torn down first. */
+  load(request: LoadRequest): Promise<LoadReply>;
+  run(request: BatchRequest): Promise<BatchReply>;
+  /** Lanes' states as they are now; those of `lanes` only, or all. They are forgotten here. */
+  takeLanes(lanes: readonly string[] | null): Promise<readonly LaneSnapshot[]>;
+  putLanes(snapshots: readonly LaneSnapshot[]): Promise<void>;
+  /** Shows history to a lane that has no state yet. */
+  replay(lane: string, channel: string, payloads: readonly Uint8Array[]): Promise<void>;
+  unload(): Promise<void>;
+}
