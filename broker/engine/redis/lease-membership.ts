@@ -99,7 +99,7 @@ export class Membership {
     return directory;
   }
 
-  /** Joins the others. Resolves after the first attempt, and goes on trying. */
+  /** Joins the others. Resolves once it has, however long that takes. */
   async start(): Promise<void> {
     this.#isStarted = true;
     this.#sweeper.start();

@@ -48,6 +48,7 @@ export class Lease {
   readonly #options: LeaseOptions;
   #generation = 1;
   #isHeld = false;
+  readonly #taken = Promise.withResolvers<void>();
   #timer: ReturnType<typeof setTimeout> | null = null;
   #isStopped = false;
   #renewal: Promise<boolean> | null = null;
@@ -75,9 +76,10 @@ export class Lease {
     return name.startsWith(`${this.#options.incarnation}.`);
   }
 
-  /** Takes the lease and keeps it. Resolves after the first attempt. */
-  async start(): Promise<void> {
-    await this.renew();
+  /** Takes the lease and keeps it. Resolves when it has been taken for the first time. */
+  start(): Promise<void> {
+    void this.renew();
+    return this.#taken.promise;
   }
 
   stop(): void {
@@ -112,7 +114,10 @@ export class Lease {
     if (this.#isStopped) return false;
     const nextMs = isRenewed ? timings.renewMs : timings.retryMs;
     this.#timer = setTimeout(() => void this.renew(), nextMs);
-    if (isRenewed) host.renewed();
+    if (isRenewed) {
+      this.#taken.resolve();
+      host.renewed();
+    }
     return isRenewed;
   }
 

@@ -8,7 +8,7 @@ import type { PublicationLog } from "../publication-log.ts";
 import { readRun } from "./envelope.ts";
 import type { Group } from "./envelope.ts";
 import type { Keys } from "./keys.ts";
-import type { RedisEngineStats } from "./redis-engine.ts";
+import type { RedisEngineStats } from "./redis-engine-options.ts";
 import type { RedisStream } from "./redis-stream.ts";
 import { readScript } from "./scripts.ts";
 import type { Shard } from "./shard.ts";

@@ -1,0 +1,214 @@
+import { ClusterTopology } from "./cluster-topology.ts";
+import type { ShardAddress } from "./connection.ts";
+import type { Keys } from "./keys.ts";
+import { Outbox } from "./outbox.ts";
+import type { OutboxHost } from "./outbox.ts";
+import { Partition } from "./partition.ts";
+import type { PublisherContext } from "./publisher.ts";
+import { RESEND_LIMIT_MS, sendOrdered, sendPlain } from "./publisher.ts";
+import type { RedisEngineOptions, RedisEngineStats } from "./redis-engine-options.ts";
+import type { RedisStream } from "./redis-stream.ts";
+import { Shard } from "./shard.ts";
+import { checkServerSettings, checkSharedConfig } from "./startup-checks.ts";
+import { StaticTopology } from "./topology.ts";
+import type { Topology, TopologyHost } from "./topology.ts";
+
+const RECHECK_MS = 200;
+
+export interface PartitionsHost {
+  /** A message on a pub/sub channel this node subscribed to. */
+  message(channel: string, message: Buffer): void;
+  /** A partition is on this shard now; null while nobody has it. */
+  assigned(partition: number, shard: Shard | null): void;
+  /** All subscriptions on a server stand, after a time in which messages may have been missed. */
+  resubscribed(shard: Shard): void;
+  /** A partition's messages come from now on, after a time in which some may have been missed. */
+  subscribed(partition: Partition): void;
+}
+
+export interface PartitionsOptions {
+  readonly engine: RedisEngineOptions;
+  readonly keys: Keys;
+  /** Name of this run of this node. */
+  readonly incarnation: string;
+  readonly stats: RedisEngineStats;
+  readonly host: PartitionsHost;
+}
+
+/**
+ * Every partition on this node, the servers they are on, and what must be right with a server before this
+ * node works with its data.
+ */
+export class Partitions {
+  readonly #options: PartitionsOptions;
+  readonly #topology: Topology;
+  readonly #all: Partition[] = [];
+  readonly #byPubsub = new Map<string, Partition>();
+  readonly #checked = new WeakSet<Shard>();
+  readonly #firstCheck = Promise.withResolvers<void>();
+  #mismatch: string | null = null;
+  #isStopped = false;
+
+  constructor(options: PartitionsOptions) {
+    this.#options = options;
+    this.#topology = this.#createTopology();
+  }
+
+  /** Resolves when the first server has been looked at. */
+  get firstCheck(): Promise<void> {
+    return this.#firstCheck.promise;
+  }
+
+  /** Why this node must not work with this data; null when it may. */
+  get mismatch(): string | null {
+    return this.#mismatch;
+  }
+
+  all(): readonly Partition[] {
+    return this.#all;
+  }
+
+  at(index: number): Partition {
+    return this.#all[index] as Partition;
+  }
+
+  shardAt(index: number): Shard | null {
+    return this.#all[index]?.shard ?? null;
+  }
+
+  /** Whether a pub/sub channel carries a partition's messages. */
+  has(pubsub: string): boolean {
+    return this.#byPubsub.has(pubsub);
+  }
+
+  start(): void {
+    for (let index = 0; index < this.#options.keys.partitionCount; index++) this.#add(index);
+    this.#topology.start();
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    for (const partition of this.#all) partition.stop();
+    this.#topology.stop();
+  }
+
+  get isReady(): boolean {
+    if (this.#mismatch !== null) return false;
+    return this.#all.every(
+      ({ shard }) => shard?.canPublish === true && shard.canRead && shard.isSubscribed,
+    );
+  }
+
+  /** Tells publishers who have waited long enough. */
+  expire(): void {
+    for (const { ordered, plain } of this.#all) {
+      ordered.expire();
+      plain.expire();
+    }
+  }
+
+  /** Looks at a server when it is reached, once. */
+  async #check(shard: Shard): Promise<void> {
+    if (this.#checked.has(shard)) return;
+    this.#checked.add(shard);
+    const { keys, engine } = this.#options;
+    const { logger } = engine;
+    try {
+      this.#mismatch ??= await checkSharedConfig(shard, keys);
+      await checkServerSettings(shard, logger);
+    } catch (error) {
+      this.#checked.delete(shard);
+      logger.log("debug", "redis_check_failed", { shard: shard.index, error: String(error) });
+      // The connection for reads may come up after the one that told us.
+      if (!this.#isStopped) setTimeout(() => void this.#check(shard), RECHECK_MS);
+      return;
+    }
+    this.#firstCheck.resolve();
+    if (this.#mismatch === null || this.#isStopped) return;
+    logger.log("error", "redis_config_mismatch", { error: this.#mismatch });
+  }
+
+  #createTopology(): Topology {
+    const { keys, engine, host } = this.#options;
+    const { topology, logger } = engine;
+    const topologyHost: TopologyHost = {
+      partitionCount: keys.partitionCount,
+      createShard: (index, address, isCluster) => this.#createShard(index, address, isCluster),
+      assigned: (partition, shard) => {
+        this.#all[partition]?.assign(shard);
+        host.assigned(partition, shard);
+      },
+    };
+    return topology.type === "servers"
+      ? new StaticTopology(topologyHost, topology.shards)
+      : new ClusterTopology(topologyHost, {
+          seeds: topology.seeds,
+          tag: (partition) => keys.tag(partition),
+          logger,
+        });
+  }
+
+  #createShard(index: number, address: ShardAddress, isCluster: boolean): Shard {
+    const { keys, incarnation, engine, host } = this.#options;
+    const { clock, logger } = engine;
+    return new Shard(index, address, isCluster, keys.canary(incarnation, index), {
+      clock,
+      logger,
+      message: (channel, message) => host.message(channel, message),
+      moved: () => this.#topology.refresh(),
+      resubscribed: (shard) => {
+        void this.#check(shard);
+        host.resubscribed(shard);
+      },
+      lostSubscriptions: (shard) => {
+        logger.log("warn", "redis_subscriptions_lost", { shard: shard.index });
+        this.#topology.refresh();
+      },
+    });
+  }
+
+  #add(index: number): void {
+    const { keys, incarnation, engine, stats, host } = this.#options;
+    const { maxOutboxPublications, maxOutboxBytes, giveUpMs, node, clock } = engine;
+    const context: PublisherContext = {
+      shard: () => this.shardAt(index),
+      keys,
+      partition: index,
+      producer: `${incarnation}.${node}`,
+      clock,
+      logger: engine.logger,
+      counters: engine.counters,
+      idempotencyWindowMs: engine.idempotencyWindowMs,
+    };
+    const outboxHost = (send: OutboxHost<RedisStream>["send"]): OutboxHost<RedisStream> => ({
+      nowMs: () => clock.nowMs(),
+      schedule: (work) => setImmediate(work),
+      after: (ms, work) => setTimeout(work, ms),
+      gaveUp: (publications) => {
+        stats.gaveUp += publications;
+      },
+      send: (batch) => {
+        stats.batches++;
+        return send(batch);
+      },
+    });
+    const bounds = {
+      maxPublications: maxOutboxPublications,
+      maxBytes: maxOutboxBytes,
+      giveUpMs,
+      retryMs: 50,
+      forgetMs: RESEND_LIMIT_MS,
+    };
+    const ordered = new Outbox(
+      outboxHost((batch) => sendOrdered(context, batch)),
+      { ...bounds, isRetried: true },
+    );
+    const plain = new Outbox(
+      outboxHost((batch) => sendPlain(context, batch)),
+      { ...bounds, isRetried: false },
+    );
+    const partition = new Partition(index, keys.pubsub(index), { ordered, plain }, host);
+    this.#all.push(partition);
+    this.#byPubsub.set(partition.pubsub, partition);
+  }
+}
