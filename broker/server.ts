@@ -43,10 +43,20 @@ export interface ServerOptions {
   readonly backpressureLimitBytes: number;
 }
 
+/**
+ * How long a client that is closed while bytes wait for it may take to read them and the Close frame, ms. Bun by
+ * itself cuts a closing socket within seconds, and then the client never learns why.
+ */
+const CLOSE_GRACE_MS = 30_000;
+
 interface SocketData {
   readonly handshake: Handshake;
+  /** Null before it is opened, and from when it is closing. */
   session: Session | null;
+  closing: { readonly code: number; readonly reason: string; readonly timer: Timer } | null;
 }
+
+type Timer = ReturnType<typeof setTimeout>;
 
 type BunSocket = ServerWebSocket<SocketData>;
 
@@ -70,6 +80,11 @@ export class BrokerServer {
 
   get port(): number {
     return this.#server.port ?? 0;
+  }
+
+  /** Sockets that are open, those that only wait for their Close frame to be read among them. */
+  get socketCount(): number {
+    return this.#server.pendingWebSockets;
   }
 
   /** Takes no new connections; open ones go on. */
@@ -110,7 +125,7 @@ export class BrokerServer {
       offered.length === 0
         ? {}
         : { "Sec-WebSocket-Protocol": format === "json" ? SUBPROTOCOL_JSON : SUBPROTOCOL_MSGPACK };
-    const data = { handshake: { format, address, identity }, session: null };
+    const data = { handshake: { format, address, identity }, session: null, closing: null };
     if (server.upgrade(request, { headers, data })) return undefined;
     return refuseHandshake(Code.badFrame, "not a WebSocket handshake", 426);
   }
@@ -129,15 +144,16 @@ function webSocketHandler(host: ServerHost, options: ServerOptions): WebSocketHa
     open(ws) {
       // Plain views cost less to make than Buffers, and nothing here needs a Buffer.
       ws.binaryType = "uint8array";
-      ws.data.session = host.opened(new BunWebSocket(ws), ws.data.handshake);
+      ws.data.session = host.opened(new BunWebSocket(ws, host), ws.data.handshake);
     },
     message(ws, message) {
       const { session } = ws.data;
       if (session !== null) host.received(session, message);
     },
     drain(ws) {
-      const { session } = ws.data;
+      const { session, closing } = ws.data;
       if (session !== null) host.writable(session);
+      else if (closing !== null) ws.close(closing.code, closing.reason);
     },
     ping(ws) {
       const { session } = ws.data;
@@ -148,7 +164,8 @@ function webSocketHandler(host: ServerHost, options: ServerOptions): WebSocketHa
       if (session !== null) host.heard(session);
     },
     close(ws, code) {
-      const { session } = ws.data;
+      const { session, closing } = ws.data;
+      if (closing !== null) clearTimeout(closing.timer);
       if (session !== null) host.closed(session, code);
     },
   };
@@ -157,9 +174,11 @@ function webSocketHandler(host: ServerHost, options: ServerOptions): WebSocketHa
 /** Bun's socket behind the broker's interface: the one interpreter of its send status. */
 class BunWebSocket implements Socket {
   readonly #ws: BunSocket;
+  readonly #host: ServerHost;
 
-  constructor(ws: BunSocket) {
+  constructor(ws: BunSocket, host: ServerHost) {
     this.#ws = ws;
+    this.#host = host;
   }
 
   sendBytes(bytes: Uint8Array): SendStatus {
@@ -172,9 +191,21 @@ class BunWebSocket implements Socket {
     return status > 0 ? SendStatus.sent : status < 0 ? SendStatus.queued : SendStatus.dropped;
   }
 
-  close(info: CodeInfo, reason: string): void {
+  close({ code }: CodeInfo, text: string): void {
+    const ws = this.#ws;
+    const { session } = ws.data;
     // Reasons are ASCII, so characters are bytes.
-    this.#ws.close(info.code, reason.slice(0, MAX_CLOSE_REASON_BYTES));
+    const reason = text.slice(0, MAX_CLOSE_REASON_BYTES);
+    if (session === null || ws.getBufferedAmount() === 0) {
+      ws.close(code, reason);
+      return;
+    }
+    // The session ends now; its socket when the client has read what is on its way.
+    const timer = setTimeout(() => ws.terminate(), CLOSE_GRACE_MS);
+    timer.unref();
+    ws.data.closing = { code, reason, timer };
+    ws.data.session = null;
+    this.#host.closed(session, code);
   }
 
   ping(): void {
