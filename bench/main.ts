@@ -15,6 +15,8 @@ import { summarize } from "./summary.ts";
 import { UsageError } from "./support/arguments.ts";
 import { Children } from "./support/children.ts";
 import { environment, findPinning } from "./support/environment.ts";
+import { parseTransformOptions, transformsUsage } from "./transforms/options.ts";
+import { runTransformsBench } from "./transforms/transforms-bench.ts";
 
 const profilesRoot = fileURLToPath(new URL("../.tickwire/profiles/", import.meta.url));
 
@@ -80,6 +82,7 @@ function start(): Promise<number> | number {
   try {
     const argv = process.argv.slice(2);
     if (argv.includes("--redis")) return startRedis(argv);
+    if (argv.includes("--transforms")) return startTransforms(argv);
     const options = parseOptions(argv);
     if (options === "help") {
       console.log(usage);
@@ -103,6 +106,16 @@ function startRedis(argv: readonly string[]): Promise<number> | number {
   }
   requireEntry(options.entry);
   return runRedisBench({ options, ...commonContext(options) });
+}
+
+function startTransforms(argv: readonly string[]): Promise<number> | number {
+  const options = parseTransformOptions(argv);
+  if (options === "help") {
+    console.log(transformsUsage);
+    return 0;
+  }
+  requireEntry(options.entry);
+  return runTransformsBench(options, guardedChildren());
 }
 
 function requireEntry(given: string | null): void {

@@ -10,17 +10,25 @@ import { createEngine } from "./engine/create-engine.ts";
 import type { Engine } from "./engine/engine.ts";
 import { refuseHandshake } from "./handshake.ts";
 import { Hub } from "./hub.ts";
+import { Ingest } from "./ingest.ts";
 import { adopt } from "./interest.ts";
 import { Namespaces } from "./namespace.ts";
 import { NodeApi } from "./node-api.ts";
+import { tellReachToAll } from "./notices.ts";
 import { silentLogger, systemClock } from "./ports.ts";
-import type { Authenticator, Clock, Logger } from "./ports.ts";
+import type { Authenticator, Clock, Logger, TransformRunner } from "./ports.ts";
 import { Registry } from "./registry.ts";
 import { BrokerServer } from "./server.ts";
 import { Sessions } from "./sessions.ts";
 import { Stats } from "./stats.ts";
 import { Sweeper } from "./sweeper.ts";
 import { Tick } from "./tick.ts";
+import type { TraceSink } from "./tracing/delivery-trace.ts";
+import { Tracer } from "./tracing/tracer.ts";
+import { historyFor } from "./transforms/history-for.ts";
+import { isServing } from "./transforms/is-serving.ts";
+import { Settler } from "./transforms/settler.ts";
+import { TransformGate } from "./transforms/transform-gate.ts";
 
 /** Answers HTTP requests that are no WebSocket handshakes. */
 export type HttpHandler = (request: Request, info: { address: string }) => Promise<Response>;
@@ -35,7 +43,14 @@ export interface BrokerParts {
   readonly logger?: Logger;
   readonly clock?: Clock;
   readonly engine?: Engine;
+  /** What runs the transforms of the configuration; without it publications go straight to the engine. */
+  readonly transforms?: TransformRunner;
+  /** Takes traces; null or left out: nobody collects them. */
+  readonly traceSink?: TraceSink | null;
 }
+
+/** A broker that is stopped at once gives publications in transforms this long to get their places, ms. */
+const STOP_TRANSFORMS_MS = 2000;
 
 type BrokerState = "new" | "running" | "draining" | "stopped";
 
@@ -48,6 +63,7 @@ export class Broker {
   readonly #sessions: Sessions;
   readonly #sweeper: Sweeper;
   readonly #startedMs: number;
+  readonly #gate: TransformGate | null;
   #server: BrokerServer | null = null;
   #state: BrokerState = "new";
 
@@ -61,7 +77,16 @@ export class Broker {
     this.#parts = parts;
     this.#config = config;
     this.#startedMs = clock.nowMs();
+    const tracer = new Tracer({
+      node: config.node,
+      clock,
+      stats: stats.tracing,
+      sink: parts.traceSink ?? null,
+      flightRecords: config.flightRecorder,
+      receiptIntervalMs: config.receiptIntervalMs,
+    });
     const hub = new Hub({
+      tracer,
       engine,
       namespaces,
       stats,
@@ -73,10 +98,25 @@ export class Broker {
     const { node } = config;
     const { authenticator } = parts;
     const registry = new Registry();
+    const { transforms = null } = parts;
+    const settler = new Settler({ engine, hub, stats, clock });
+    this.#gate =
+      transforms === null
+        ? null
+        : new TransformGate({
+            runner: transforms,
+            settler,
+            hub,
+            logger,
+            limits: config,
+            tracer: tracer.ingest,
+          });
     const local = new LocalDirectory({ node, registry, hub, authenticator });
     this.#context = {
       node,
       engine,
+      ingest: new Ingest(engine, stats, this.#gate, tracer),
+      transforms,
       hub,
       registry,
       directory: engine.createDirectory?.(local) ?? local,
@@ -84,15 +124,20 @@ export class Broker {
       clock,
       logger,
       stats,
+      tracer,
       limits: {
         pingIntervalMs: config.pingIntervalMs,
         maxMessageBytes: config.maxMessageBytes,
         maxPayloadBytes: config.maxPayloadBytes,
         maxSubscriptions: config.maxSubscriptions,
+        receiptIntervalMs: config.receiptIntervalMs,
+        slowMs: config.slowMs,
       },
       maxConnectionsPerUser: config.maxConnectionsPerUser,
     };
     engine.onUnknownChannel((name) => adopt(this.#context, name));
+    tracer.connect(engine);
+    engine.onReachChanged?.(() => tellReachToAll(this.#context));
     this.#sessions = new Sessions(this.#context, config, tick);
     this.#sweeper = new Sweeper(this.#context, config);
     this.api = new NodeApi(this.#context, () => this.#health());
@@ -108,10 +153,11 @@ export class Broker {
     return `ws://${host.includes(":") ? `[${host}]` : host}:${this.port}`;
   }
 
-  /** Starts the engine, then listens. @throws when the port is taken */
+  /** Starts the engine and the transforms, then listens. @throws when a transform cannot be loaded or the port is taken */
   async start(): Promise<void> {
     const { engine } = this.#context;
     await engine.start();
+    await this.#startTransforms();
     const handle = this.#parts.createHttpHandler(this.api);
     const sessions = this.#sessions;
     this.#server = new BrokerServer(
@@ -138,6 +184,20 @@ export class Broker {
     this.#state = "running";
   }
 
+  async #startTransforms(): Promise<void> {
+    const { transforms, engine } = this.#context;
+    if (transforms === null || this.#gate === null) return;
+    try {
+      await transforms.start(this.#gate, { history: historyFor(this.#context) });
+    } catch (error) {
+      await transforms.stop(0);
+      await engine.stop();
+      const message = error instanceof Error ? error.message : String(error);
+      const advice = "put that right, or take it out of the transforms of the configuration";
+      throw new Error(`${message}; ${advice}`, { cause: error });
+    }
+  }
+
   /** Why a handshake is refused before anything is spent on it; null when it is not. */
   #refuse(request: Request, address: string): Response | null {
     const { registry } = this.#context;
@@ -157,12 +217,14 @@ export class Broker {
   }
 
   #health(): HealthReport {
-    const { engine, registry, clock, node } = this.#context;
+    const { engine, registry, clock, node, transforms } = this.#context;
     const isRunning = this.#state === "running";
+    const states = transforms?.status() ?? [];
+    const canServe = engine.isReady() && states.every(isServing);
     return {
-      isReady: isRunning && engine.isReady(),
+      isReady: isRunning && canServe,
       status: isRunning
-        ? engine.isReady()
+        ? canServe
           ? "ok"
           : "degraded"
         : this.#state === "new"
@@ -172,6 +234,10 @@ export class Broker {
       engine: engine.name,
       uptimeMs: Math.round(clock.nowMs() - this.#startedMs),
       connections: registry.size,
+      shards: engine.shards?.() ?? [],
+      transforms: states
+        .filter(({ state }) => state !== "running")
+        .map(({ id, state }) => ({ id, state })),
     };
   }
 
@@ -200,11 +266,16 @@ export class Broker {
       flush: () => hub.flushAll(),
       isOver: () => this.#state !== "draining" || registry.size === 0,
     });
-    await this.stop();
+    await this.#stop(windowMs);
   }
 
-  /** Closes everything at once. */
+  /** Closes everything at once. What is in transforms still gets its place. */
   async stop(): Promise<void> {
+    // Somebody who cuts a drain short does not wait for transforms either.
+    await this.#stop(this.#state === "draining" ? 0 : STOP_TRANSFORMS_MS);
+  }
+
+  async #stop(transformsMs: number): Promise<void> {
     if (this.#state === "stopped") return;
     this.#state = "stopped";
     const { registry, engine, hub } = this.#context;
@@ -212,6 +283,7 @@ export class Broker {
     for (const session of registry.all()) session.close(Code.drain);
     this.#sweeper.stop();
     await this.#server?.stop();
+    await this.#gate?.stop(transformsMs);
     await engine.stop();
   }
 

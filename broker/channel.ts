@@ -2,7 +2,13 @@ import type { PresenceMember } from "../protocol/messages/presence.ts";
 import type { LogSlice } from "./engine/publication-log.ts";
 import type { Stream, StreamListener } from "./engine/stream.ts";
 import { encodeFrames } from "./json-frames.ts";
+import type { TransformRoute } from "./ports.ts";
 import type { Session } from "./session.ts";
+import type { DeliveryStamp, TracedPublication } from "./tracing/delivery-stamp.ts";
+import { MAX_TRACED_DELIVERIES } from "./tracing/delivery-stamp.ts";
+import type { BatchArrival } from "./tracing/flight-recorder.ts";
+import { unsampled } from "./tracing/head-sampler.ts";
+import type { HeadSampling } from "./tracing/head-sampler.ts";
 
 /** One session's interest in one channel. */
 export interface Subscriber {
@@ -42,11 +48,19 @@ export class Channel implements StreamListener {
   pendingSinceMs = 0;
   /** The engine's subscription, while and since there is interest. */
   attachment: Promise<void> | "attached" | "detached" = "detached";
+  /** The way through the channel's transforms; right when `routeGeneration` is the runner's. */
+  route: TransformRoute | null = null;
+  routeGeneration = -1;
   isClosed = false;
+  /** Its namespace's, which counts publications down to the next that is traced. */
+  readonly sampling: HeadSampling;
+  /** Traced publications that wait for the hub's next flush. */
+  traced: TracedPublication[] | null = null;
 
-  constructor(stream: Stream, host: ChannelHost) {
+  constructor(stream: Stream, host: ChannelHost, sampling: HeadSampling = unsampled) {
     this.name = stream.name;
     this.stream = stream;
+    this.sampling = sampling;
     this.#host = host;
     stream.listener = this;
   }
@@ -79,6 +93,11 @@ export class Channel implements StreamListener {
     if (!this.isDirty) this.#host.becameDirty(this);
   }
 
+  tracedAppended(publication: TracedPublication): void {
+    // Whoever decided to trace them keeps to a rate.
+    (this.traced ??= []).push(publication);
+  }
+
   epochChanged(): void {
     this.#host.epochChanged(this);
   }
@@ -99,12 +118,43 @@ export class Channel implements StreamListener {
 export class Batch {
   readonly channel: Channel;
   readonly slice: LogSlice;
+  /** When its first publication came to this node (clock ms), and from where. */
+  readonly startedMs: number;
+  readonly arrival: BatchArrival | null;
+  readonly traced: readonly TracedPublication[] | null;
+  /** Made when the first session is behind. */
+  knownStamp: DeliveryStamp | null = null;
   #stable: Uint8Array | null = null;
   #text: string | null = null;
 
   constructor(channel: Channel, slice: LogSlice) {
+    const { stream } = channel;
     this.channel = channel;
     this.slice = slice;
+    this.startedMs = channel.pendingSinceMs;
+    this.arrival = stream.arrival;
+    stream.arrival = null;
+    this.traced = channel.traced;
+    channel.traced = null;
+  }
+
+  /** What sessions' queues keep of it. */
+  stamp(): DeliveryStamp {
+    return (this.knownStamp ??= {
+      stream: this.channel.stream,
+      epoch: this.channel.stream.epoch,
+      firstOffset: this.slice.firstOffset,
+      count: this.slice.count,
+      bytes: this.slice.bytes.length,
+      startedMs: this.startedMs,
+      arrival: this.arrival,
+      fanOutStartedMs: this.startedMs,
+      fanOutEndedMs: 0,
+      subscribers: 0,
+      queued: 0,
+      traces: [],
+      deliveriesLeft: MAX_TRACED_DELIVERIES,
+    });
   }
 
   stable(): Uint8Array {

@@ -2,14 +2,19 @@ import type { ConnectionLimits } from "../protocol/messages/connected.ts";
 import type { Directory } from "./directory.ts";
 import type { Engine } from "./engine/engine.ts";
 import type { Hub } from "./hub.ts";
-import type { Authenticator, Clock, Logger } from "./ports.ts";
+import type { Ingest } from "./ingest.ts";
+import type { Authenticator, Clock, Logger, TransformRunner } from "./ports.ts";
 import type { Registry } from "./registry.ts";
 import type { Stats } from "./stats.ts";
+import type { Tracer } from "./tracing/tracer.ts";
 
 /** What commands work with: the node's parts, made once by broker.ts. */
 export interface BrokerContext {
   readonly node: string;
   readonly engine: Engine;
+  readonly ingest: Ingest;
+  /** Null when none are configured. */
+  readonly transforms: TransformRunner | null;
   readonly hub: Hub;
   readonly registry: Registry;
   /** Connections and channels of all nodes; the registry has this node's. */
@@ -18,6 +23,7 @@ export interface BrokerContext {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly stats: Stats;
+  readonly tracer: Tracer;
   /** What `connected` tells every client. */
   readonly limits: ConnectionLimits;
   readonly maxConnectionsPerUser: number;

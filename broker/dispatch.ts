@@ -196,7 +196,7 @@ function run(context: BrokerContext, session: Session, command: Command): void {
       );
       return;
     case "receipt":
-      receipt(context);
+      receipt(context, session, command);
       return;
   }
 }

@@ -16,7 +16,8 @@ export interface DrainOptions {
 
 /**
  * Closes sessions evenly over the window, so that their clients do not all reconnect at once. A session that
- * is behind but reads gets its queue first: with an engine in memory nobody else could give it that.
+ * is behind but reads gets its queue first: with an engine in memory nobody else could give it that. One whose
+ * publications are in transforms gets their acknowledgements first.
  */
 export async function drainSessions(options: DrainOptions): Promise<void> {
   const { sessions, windowMs, flush, isOver } = options;
@@ -26,17 +27,22 @@ export async function drainSessions(options: DrainOptions): Promise<void> {
     await sleepUntil(startMs + (index * windowMs) / sessions.length, isOver);
     if (isOver()) return;
     flush();
-    if (session.outbound.hasQueue) behind.push(session);
+    if (isOwed(session)) behind.push(session);
     else session.close(Code.drain);
   }
   const deadlineMs = startMs + 2 * windowMs;
   while (behind.length > 0 && performance.now() < deadlineMs && !isOver()) {
     for (const session of behind.splice(0)) {
-      if (session.outbound.hasQueue) behind.push(session);
+      if (isOwed(session)) behind.push(session);
       else session.close(Code.drain);
     }
     if (behind.length > 0) await Bun.sleep(LOOK_MS);
   }
+}
+
+/** Whether something is on its way to it: bytes it has not read, or the outcome of what it published. */
+function isOwed(session: Session): boolean {
+  return session.outbound.hasQueue || session.transformPending > 0;
 }
 
 async function sleepUntil(dueMs: number, isOver: () => boolean): Promise<void> {

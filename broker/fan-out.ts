@@ -5,6 +5,8 @@ import type { Clock } from "./ports.ts";
 import type { Session } from "./session.ts";
 import { SendStatus } from "./socket.ts";
 import type { Stats } from "./stats.ts";
+import type { DeliveryStamp } from "./tracing/delivery-stamp.ts";
+import type { FanOutTracer } from "./tracing/fan-out-tracer.ts";
 
 /** Publications of several channels for one session in one tick leave in messages of at most this size. */
 const JOINED_MESSAGE_BYTES = 64 * 1024;
@@ -14,6 +16,8 @@ export interface FanOutOptions {
   readonly clock: Clock;
   /** Tells a session the channel's name, unless it knows it. */
   readonly announce: (subscriber: Subscriber, batch: Batch) => void;
+  /** Null where nothing is recorded. */
+  readonly tracer: FanOutTracer | null;
 }
 
 /** A batch and the sessions it reaches by name and by pattern. */
@@ -55,13 +59,25 @@ export class FanOut {
   }
 
   /** One channel's batch leaves. */
-  deliver({ batch, subscribers, matched }: Flush): void {
+  deliver(flush: Flush): void {
+    const { batch, subscribers, matched } = flush;
+    const { stats, clock, tracer } = this.#options;
+    const isWatched = tracer !== null && (tracer.isRecording || batch.traced !== null);
+    const startedMs = isWatched ? clock.nowMs() : 0;
+    const queuedBefore = stats.deliveriesQueued;
     this.#isRunning = true;
     deliverToAll(subscribers, batch);
     for (const subscriber of matched) this.#options.announce(subscriber, batch);
     deliverToAll(matched, batch);
     const deliveries = this.#count(batch, subscribers.length + matched.length);
-    this.#recordDuration(batch.channel.pendingSinceMs, deliveries);
+    if (isWatched || deliveries > 0) {
+      const endedMs = clock.nowMs();
+      this.#recordDuration(endedMs - batch.startedMs, deliveries);
+      if (isWatched) {
+        tracer.recordStages(batch.startedMs, startedMs, endedMs);
+        tracer.flushed(flush, startedMs, endedMs, stats.deliveriesQueued - queuedBefore);
+      }
+    }
     this.#settled();
   }
 
@@ -70,6 +86,10 @@ export class FanOut {
    * publications in one message.
    */
   deliverTogether(flushes: readonly Flush[]): void {
+    const { stats, clock, tracer } = this.#options;
+    const isWatched = tracer !== null && (tracer.isRecording || flushes.some(isTraced));
+    const startedMs = isWatched ? clock.nowMs() : 0;
+    const queuedBefore = stats.deliveriesQueued;
     let deliveries = 0;
     let sinceMs = Infinity;
     for (const { batch, subscribers, matched } of flushes) {
@@ -81,14 +101,22 @@ export class FanOut {
         this.#stage(subscriber.session, batch);
       }
       deliveries += this.#count(batch, subscribers.length + matched.length);
-      sinceMs = Math.min(sinceMs, batch.channel.pendingSinceMs);
+      sinceMs = Math.min(sinceMs, batch.startedMs);
     }
     this.#isRunning = true;
     const staged = this.#staged;
     for (let i = 0; i < staged.length; i++) this.#deliverStaged(staged[i] as Session);
     staged.length = 0;
-    // One record for all: they came in the same tick and left together.
-    this.#recordDuration(sinceMs, deliveries);
+    if (isWatched || deliveries > 0) {
+      const endedMs = clock.nowMs();
+      // Once for all: they came in the same tick and left together.
+      this.#recordDuration(endedMs - sinceMs, deliveries);
+      if (isWatched && flushes.length > 0) {
+        const queued = stats.deliveriesQueued - queuedBefore;
+        tracer.recordStages(sinceMs, startedMs, endedMs);
+        for (const flush of flushes) tracer.flushed(flush, startedMs, endedMs, queued);
+      }
+    }
     this.#settled();
   }
 
@@ -117,7 +145,10 @@ export class FanOut {
 
   #deliverJoined(outbound: Outbound, first: Batch, more: readonly Batch[]): void {
     const joined = this.#joined;
-    const copy = { stable: (): Uint8Array => joined.view().slice() };
+    const copy = {
+      stable: (): Uint8Array => joined.view().slice(),
+      stamp: (): DeliveryStamp => first.stamp(),
+    };
     joined.append(first.slice.bytes);
     for (const { slice } of more) {
       if (joined.length + slice.bytes.length > JOINED_MESSAGE_BYTES) {
@@ -139,11 +170,14 @@ export class FanOut {
     return deliveries;
   }
 
-  #recordDuration(sinceMs: number, deliveries: number): void {
+  #recordDuration(durationMs: number, deliveries: number): void {
     if (deliveries === 0) return;
-    const { stats, clock } = this.#options;
-    stats.deliveryDuration.record(clock.nowMs() - sinceMs, deliveries);
+    this.#options.stats.deliveryDuration.record(durationMs, deliveries);
   }
+}
+
+function isTraced({ batch }: Flush): boolean {
+  return batch.traced !== null;
 }
 
 function deliverToAll(subscribers: readonly Subscriber[], batch: Batch): void {
@@ -156,7 +190,7 @@ function deliverTo(session: Session, batch: Batch): void {
   const { outbound } = session;
   if (outbound.isDirect) {
     const status = session.socket.sendBytes(batch.slice.bytes);
-    if (status !== SendStatus.sent) outbound.settle(status);
-  } else if (outbound.format === "json") outbound.deliverText(batch.text());
+    if (status !== SendStatus.sent) outbound.settle(status, batch);
+  } else if (outbound.format === "json") outbound.deliverText(batch.text(), batch);
   else outbound.deliver(batch.slice.bytes, batch);
 }

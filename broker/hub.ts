@@ -16,6 +16,7 @@ import type { Clock } from "./ports.ts";
 import type { Session } from "./session.ts";
 import type { Stats } from "./stats.ts";
 import type { Tick, TickWork } from "./tick.ts";
+import type { Tracer } from "./tracing/tracer.ts";
 
 export interface HubOptions {
   readonly engine: Engine;
@@ -24,6 +25,8 @@ export interface HubOptions {
   readonly clock: Clock;
   readonly tick: Tick;
   readonly maxChannels: number;
+  /** Null where nothing is recorded. */
+  readonly tracer?: Tracer | null;
   /** Ends a subscription that cannot be continued, and says so to its client. */
   readonly onReset: (session: Session, channel: Channel) => void;
 }
@@ -35,6 +38,7 @@ export interface HubOptions {
 export class Hub implements ChannelHost, TickWork {
   readonly #options: HubOptions;
   readonly #channels = new Map<string, Channel>();
+  readonly #byId = new Map<number, Channel>();
   readonly #patterns = new PatternSubscriptions();
   readonly #fanOut: FanOut;
   #dirty: Channel[] = [];
@@ -42,12 +46,13 @@ export class Hub implements ChannelHost, TickWork {
   readonly #delayed = new Set<Channel>();
 
   constructor(options: HubOptions) {
-    const { stats, clock } = options;
+    const { stats, clock, tracer } = options;
     this.#options = options;
     this.#fanOut = new FanOut({
       stats,
       clock,
       announce: (subscriber, batch) => this.#announce(subscriber, batch),
+      tracer: tracer?.fanOut ?? null,
     });
     options.tick.add(this);
   }
@@ -64,6 +69,11 @@ export class Hub implements ChannelHost, TickWork {
     return this.#channels.get(name);
   }
 
+  /** The channel whose publications carry this id. */
+  ofId(id: number): Channel | undefined {
+    return this.#byId.get(id);
+  }
+
   /**
    * The channel of a valid name, made when there is none.
    * @throws BrokerError overloaded at the node's bound
@@ -71,12 +81,14 @@ export class Hub implements ChannelHost, TickWork {
   open(name: string): Channel {
     let channel = this.#channels.get(name);
     if (channel !== undefined) return channel;
-    const { engine, namespaces, maxChannels, stats } = this.#options;
+    const { engine, namespaces, maxChannels, stats, tracer } = this.#options;
     if (this.#channels.size >= maxChannels) {
       throw new BrokerError(Code.overloaded, `this node already has ${maxChannels} channels`);
     }
-    channel = new Channel(engine.open(name, namespaces.resolve(name)), this);
+    const options = namespaces.resolve(name);
+    channel = new Channel(engine.open(name, options), this, tracer?.samplingOf(options));
     this.#channels.set(name, channel);
+    this.#byId.set(channel.id, channel);
     stats.channelsOpen = this.#channels.size;
     return channel;
   }
@@ -84,6 +96,11 @@ export class Hub implements ChannelHost, TickWork {
   /** Whether anybody on this node is subscribed to a pattern that matches. */
   isMatched(name: string): boolean {
     return this.#patterns.isMatched(name);
+  }
+
+  /** Whether a pattern may be subscribed to: see `Namespaces.offersPattern`. */
+  offersPattern(pattern: string): boolean {
+    return this.#options.namespaces.offersPattern(pattern);
   }
 
   /** Subscribers of a channel on this node, by name or by pattern. */
@@ -193,7 +210,10 @@ export class Hub implements ChannelHost, TickWork {
       if ((flags & SubscribeFlag.joinLeave) !== 0 && isByName) watching.add(session);
     });
     const frame = encodePresencePush({ type, channelId: channel.id, ...member });
-    for (const session of watching) session.reply(frame);
+    for (const session of watching) {
+      // Over Redis it may be back before its leaving is told [P-7.5].
+      if (type === "join" || session.id !== member.connection) session.reply(frame);
+    }
   }
 
   /** Not a publication is missing, but positions have a new epoch: everybody is told it. */
@@ -227,6 +247,7 @@ export class Hub implements ChannelHost, TickWork {
       for (const { session } of channel.matched) session.announced.delete(channel.id);
       channel.isClosed = true;
       this.#channels.delete(channel.name);
+      this.#byId.delete(channel.id);
       engine.close(channel.stream);
     }
     stats.channelsOpen = this.#channels.size;

@@ -5,6 +5,7 @@ export type { BrokerApi, ChannelSummary, ConnectionSummary, HealthReport } from 
 export { buildConfig, defineConfig } from "./config/config.ts";
 export type { BrokerConfig, ConfigInput } from "./config/config.ts";
 export { ConfigError } from "./config/config-error.ts";
+export type { TransformFailurePolicy, TransformInput } from "./config/transforms.ts";
 export type { ConfigProblem } from "./config/config-error.ts";
 export { createBroker } from "./main.ts";
 export type { BrokerOptions } from "./main.ts";

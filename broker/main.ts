@@ -1,6 +1,11 @@
-import { renderPrometheus } from "../otel/prometheus.ts";
+import { renderMetrics } from "../otel/prometheus.ts";
 import { processSnapshot } from "../otel/snapshot.ts";
+import type { MetricsSnapshot } from "../otel/snapshot.ts";
+import { startTelemetry } from "../otel/telemetry.ts";
+import type { RunningTelemetry } from "../otel/telemetry.ts";
 import manifest from "../package.json" with { type: "json" };
+import { createTransformRunner } from "../workers/host/create-transform-runner.ts";
+import type { BrokerApi } from "./api.ts";
 import { createAuthenticator } from "./auth/create-authenticator.ts";
 import { Broker } from "./broker.ts";
 import type { BrokerConfig } from "./config/config.ts";
@@ -8,12 +13,44 @@ import { createHttpHandler } from "./http/create-http-handler.ts";
 import { createOriginRule } from "./http/origin.ts";
 import { createLogger } from "./logger.ts";
 import { systemClock } from "./ports.ts";
-import type { Clock, Logger } from "./ports.ts";
+import type { Clock, Logger, TransformRunner } from "./ports.ts";
+import { usePath } from "./transforms/allowed-use.ts";
 
 export interface BrokerOptions {
   readonly clock?: Clock;
   /** Default: the one the configuration asks for. */
   readonly logger?: Logger;
+  /** Default: none. It outlives the broker: who started it shuts it down. */
+  readonly telemetry?: RunningTelemetry | null;
+}
+
+/** Starts the export of traces and metrics that the OTEL_* variables ask for; null when they ask for none. */
+export function startBrokerTelemetry(
+  { node }: BrokerConfig,
+  logger: Logger,
+): Promise<RunningTelemetry | null> {
+  return startTelemetry({ env: process.env, logger, version: manifest.version, node });
+}
+
+/** What runs the transforms that are bound; nothing where none are. */
+function transformsOf(
+  config: BrokerConfig,
+  clock: Clock,
+  logger: Logger,
+): { readonly transforms?: TransformRunner } {
+  const { transforms: bindings, namespaces, watchTransforms } = config;
+  const [first] = bindings;
+  if (first === undefined) return {};
+  const transforms = createTransformRunner({
+    bindings: bindings.map((one) => ({ ...one, use: usePath(one) })),
+    directory: first.directory,
+    clock,
+    logger,
+    // The channel's own bound, which may be lower, is looked at when its publication comes back.
+    maxPayloadBytes: Math.max(...namespaces.map(({ maxPayloadBytes }) => maxPayloadBytes)),
+    isWatching: watchTransforms,
+  });
+  return { transforms };
 }
 
 /**
@@ -21,11 +58,18 @@ export interface BrokerOptions {
  * before `start`.
  */
 export function createBroker(config: BrokerConfig, options: BrokerOptions = {}): Broker {
-  const { clock = systemClock } = options;
+  const { clock = systemClock, telemetry = null } = options;
   const { log: form, logLevel: level } = config;
   const logger = options.logger ?? createLogger({ form, level, clock });
   const authenticator = createAuthenticator(config, clock, logger);
-  return new Broker({
+  const snapshotOf = (api: BrokerApi): MetricsSnapshot => ({
+    stats: api.stats,
+    shards: api.health().shards,
+    transforms: api.transforms(),
+    process: processSnapshot(manifest.version),
+    ...(telemetry === null ? {} : { spans: telemetry.spans }),
+  });
+  const broker = new Broker({
     config,
     authenticator,
     createHttpHandler: (api) =>
@@ -34,11 +78,14 @@ export function createBroker(config: BrokerConfig, options: BrokerOptions = {}):
         config,
         authenticator,
         logger,
-        metricsText: () =>
-          renderPrometheus({ stats: api.stats, process: processSnapshot(manifest.version) }),
+        metricsText: (accept) => renderMetrics(snapshotOf(api), accept),
       }),
     isOriginAllowed: createOriginRule(config),
     logger,
     clock,
+    traceSink: telemetry?.sink ?? null,
+    ...transformsOf(config, clock, logger),
   });
+  telemetry?.readMetricsFrom(() => snapshotOf(broker.api));
+  return broker;
 }

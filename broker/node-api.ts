@@ -12,14 +12,26 @@ import type { Channel } from "./channel.ts";
 import type { BrokerContext } from "./context.ts";
 import type { ChannelQuery, ConnectionQuery, DisconnectTarget, RevokeTarget } from "./directory.ts";
 import { encodeMeta } from "./meta.ts";
+import type {
+  TransformChange,
+  TransformOutcome,
+  TransformRunner,
+  TransformStatus,
+} from "./ports.ts";
 import type { Stats } from "./stats.ts";
+import { givenContext } from "./tracing/publish-trace.ts";
+import { createTraceApi } from "./tracing/trace-api.ts";
+import type { TraceApi } from "./tracing/trace-api.ts";
+import { asChangeError } from "./transforms/change-error.ts";
 
 /** What a broker can be asked from outside its sockets. */
 export class NodeApi implements BrokerApi {
+  readonly traces: TraceApi;
   readonly #context: BrokerContext;
   readonly #health: () => HealthReport;
 
   constructor(context: BrokerContext, health: () => HealthReport) {
+    this.traces = createTraceApi(context.tracer, context.clock);
     this.#context = context;
     this.#health = health;
   }
@@ -32,9 +44,10 @@ export class NodeApi implements BrokerApi {
     name: string,
     payload: Uint8Array,
     meta: Partial<PublicationMeta> | null = null,
+    isTraceTrusted = true,
   ): Promise<PublishedResult> {
     return new Promise((resolve, reject) => {
-      const { engine, clock, stats } = this.#context;
+      const { ingest, clock } = this.#context;
       const channel = this.#open(name);
       const { maxPayloadBytes } = channel.stream.options;
       if (payload.length > maxPayloadBytes) {
@@ -42,16 +55,26 @@ export class NodeApi implements BrokerApi {
       }
       const full = meta === null ? null : { ...EMPTY_META, ...meta };
       const encoded = full === null ? null : encodeMeta(full, clock.wallMs(), full.user);
-      stats.publications++;
-      stats.publicationBytes += payload.length;
-      const { stream } = channel;
-      const ack = {
+      const publisher = {
+        transformPending: 0,
         published: (_id: number, offset: number, epoch: string): void => resolve({ offset, epoch }),
         publishFailed: (_id: number, error: BrokerError): void => reject(error),
       };
+      const [id, key] = full === null ? [null, null] : [full.id, full.key];
       const end = payload.length;
-      const offset = engine.publish(stream, payload, 0, end, encoded, full?.id ?? null, ack, 1);
-      if (offset > 0) resolve({ offset, epoch: stream.epoch });
+      const offset = ingest.publish(
+        channel,
+        payload,
+        0,
+        end,
+        encoded,
+        id,
+        key,
+        publisher,
+        1,
+        givenContext(full, isTraceTrusted),
+      );
+      if (offset > 0) resolve({ offset, epoch: channel.stream.epoch });
     });
   }
 
@@ -96,6 +119,36 @@ export class NodeApi implements BrokerApi {
 
   async revoke(target: RevokeTarget): Promise<number> {
     return this.#context.directory.revoke(target);
+  }
+
+  transforms(): readonly TransformStatus[] {
+    return this.#context.transforms?.status() ?? [];
+  }
+
+  async changeTransform(change: TransformChange): Promise<TransformStatus> {
+    const runner = this.#runnerOf(change.id);
+    try {
+      return await runner.change(change);
+    } catch (error) {
+      throw asChangeError(error);
+    }
+  }
+
+  async dryRunTransform(
+    request: Parameters<TransformRunner["dryRun"]>[0],
+  ): Promise<readonly TransformOutcome[]> {
+    const runner = this.#runnerOf(request.id);
+    try {
+      return await runner.dryRun(request);
+    } catch (error) {
+      throw asChangeError(error);
+    }
+  }
+
+  #runnerOf(id: string): TransformRunner {
+    const { transforms } = this.#context;
+    if (transforms?.status().some((one) => one.id === id) === true) return transforms;
+    throw new BrokerError(Code.notFound, "there is no such transform");
   }
 
   health(): HealthReport {

@@ -7,6 +7,7 @@ import { ByteBuffer } from "./byte-buffer.ts";
 import { SendStatus } from "./socket.ts";
 import type { Socket } from "./socket.ts";
 import type { Stats } from "./stats.ts";
+import type { DeliveryStamp } from "./tracing/delivery-stamp.ts";
 
 const json = new JsonCodec();
 
@@ -14,12 +15,26 @@ const json = new JsonCodec();
 interface QueuedMessage {
   readonly message: Uint8Array | string;
   readonly isReplay: boolean;
+  /** Of the publications in it, where it is known what they are. */
+  readonly stamp: DeliveryStamp | null;
+  /** What waited before it. */
+  readonly queuedBytes: number;
 }
 
-/** Gives bytes that stay as they are. */
+/** Publications that had to wait, and how much waited before them. */
+export interface WaitedDelivery {
+  readonly stamp: DeliveryStamp;
+  readonly queuedBytes: number;
+}
+
+/** Gives bytes that stay as they are, and says what they are. */
 export interface StableSource {
   stable(): Uint8Array;
+  /** Asked only when they have to wait. */
+  stamp?(): DeliveryStamp;
 }
+
+const nothing: readonly WaitedDelivery[] = Object.freeze([]);
 
 /** Bounds and shared state of every outbound of a node. */
 export interface OutboundContext {
@@ -56,6 +71,8 @@ export class Outbound {
   #replayBytes = 0;
   #isBehind = false;
   #isClosed = false;
+  /** What the socket took, but has not got rid of. */
+  #held: WaitedDelivery | null = null;
   #isFlushScheduled = false;
   /** True when publications may be handed to the socket without asking: no replies wait and it is not behind. */
   isDirect: boolean;
@@ -76,6 +93,11 @@ export class Outbound {
   /** Bytes of this session waiting in user space. */
   get queuedBytes(): number {
     return this.#queuedBytes;
+  }
+
+  /** Whether the socket is full, so that everything waits here. */
+  get isBehind(): boolean {
+    return this.#isBehind;
   }
 
   /** Whether anything still waits here for a socket that is behind. */
@@ -124,16 +146,17 @@ export class Outbound {
     this.#flushReplies();
   }
 
-  #flushReplies(): void {
+  /** @param source of publications that leave with them */
+  #flushReplies(source: StableSource | null = null): void {
     if (this.#replyText !== "") {
       const text = this.#replyText;
       this.#replyText = "";
-      this.#send(text, false);
+      this.#send(text, false, source);
     }
     if (this.#replyBytes.length > 0) {
       const view = this.#replyBytes.view();
       // What must wait is copied: the buffer is used again.
-      this.#send(this.#isBehind ? view.slice() : view, false);
+      this.#send(this.#isBehind ? view.slice() : view, false, source);
       this.#replyBytes.reset();
     }
     this.#updateDirect();
@@ -154,22 +177,22 @@ export class Outbound {
   deliver(bytes: Uint8Array, source: StableSource): void {
     if (this.#isBehind) {
       this.#flushReplies();
-      this.#send(source.stable(), false);
+      this.#send(source.stable(), false, source);
       return;
     }
     if (this.#replyBytes.length > 0) {
       // Replies and publications of one tick leave in one write.
       this.#replyBytes.append(bytes);
-      this.#flushReplies();
+      this.#flushReplies(source);
       return;
     }
-    this.#send(bytes, false);
+    this.#send(bytes, false, source);
   }
 
   /** The same for a session that reads JSON. */
-  deliverText(text: string): void {
+  deliverText(text: string, source: StableSource | null = null): void {
     this.#appendText(text);
-    this.#flushReplies();
+    this.#flushReplies(source);
   }
 
   /**
@@ -178,13 +201,13 @@ export class Outbound {
    */
   replay(message: Uint8Array | string): void {
     this.#flushReplies();
-    this.#send(message, true);
+    this.#send(message, true, null);
   }
 
-  #send(message: Uint8Array | string, isReplay: boolean): void {
+  #send(message: Uint8Array | string, isReplay: boolean, source: StableSource | null): void {
     if (this.#isClosed) return;
-    if (this.#isBehind) this.#enqueue(message, isReplay);
-    else this.settle(this.#write(message));
+    if (this.#isBehind) this.#enqueue(message, isReplay, source);
+    else this.settle(this.#write(message), source);
   }
 
   #write(message: Uint8Array | string): SendStatus {
@@ -193,17 +216,28 @@ export class Outbound {
       : this.#socket.sendBytes(message);
   }
 
-  /** Takes note of what the socket said to bytes handed to it directly. */
-  settle(status: SendStatus): void {
+  /**
+   * Takes note of what the socket said to bytes handed to it directly.
+   * @param source of the publications among them
+   */
+  settle(status: SendStatus, source: StableSource | null = null): void {
     if (status === SendStatus.sent) return;
     if (status === SendStatus.dropped) this.#isClosed = true;
-    else this.#isBehind = true;
+    else this.#fellBehind(source?.stamp?.() ?? null, 0);
     this.#updateDirect();
   }
 
-  #enqueue(message: Uint8Array | string, isReplay: boolean): void {
+  #fellBehind(stamp: DeliveryStamp | null, queuedBytes: number): void {
+    this.#isBehind = true;
+    this.#held = stamp === null ? null : { stamp, queuedBytes };
+    if (stamp !== null) this.#context.stats.deliveriesQueued++;
+  }
+
+  #enqueue(message: Uint8Array | string, isReplay: boolean, source: StableSource | null): void {
     const { stats, maxQueuedBytes, maxTotalQueuedBytes } = this.#context;
-    this.#queue.push({ message, isReplay });
+    const stamp = source?.stamp?.() ?? null;
+    if (stamp !== null) stats.deliveriesQueued++;
+    this.#queue.push({ message, isReplay, stamp, queuedBytes: this.#queuedBytes });
     if (isReplay) {
       this.#replayBytes += message.length;
       return;
@@ -214,14 +248,26 @@ export class Outbound {
     else if (stats.outboundQueuedBytes > maxTotalQueuedBytes) this.#onSlow("node-budget");
   }
 
-  /** The socket took everything it held: goes on with what waits here. */
-  onWritable(): void {
+  /**
+   * The socket took everything it held: goes on with what waits here. Returns the publications that have left
+   * now, oldest first.
+   */
+  onWritable(): readonly WaitedDelivery[] {
+    const waited: WaitedDelivery[] = this.#held === null ? [] : [this.#held];
+    this.#held = null;
     this.#isBehind = false;
     while (this.#queueHead < this.#queue.length && !this.#isBehind && !this.#isClosed) {
-      const { message, isReplay } = this.#queue[this.#queueHead++] as QueuedMessage;
+      const { message, isReplay, stamp, queuedBytes } = this.#queue[
+        this.#queueHead++
+      ] as QueuedMessage;
       if (isReplay) this.#replayBytes -= message.length;
       else this.#uncount(message.length);
-      this.settle(this.#write(message));
+      const status = this.#write(message);
+      if (status === SendStatus.queued) this.#fellBehind(stamp, queuedBytes);
+      else {
+        this.settle(status);
+        if (stamp !== null && status === SendStatus.sent) waited.push({ stamp, queuedBytes });
+      }
     }
     if (this.#queueHead === this.#queue.length) {
       this.#queue = [];
@@ -231,6 +277,17 @@ export class Outbound {
       this.#queueHead = 0;
     }
     this.#updateDirect();
+    return waited.length === 0 ? nothing : waited;
+  }
+
+  /** Publications that wait here, oldest first. */
+  waiting(): readonly WaitedDelivery[] {
+    const waiting: WaitedDelivery[] = [];
+    for (let i = this.#queueHead; i < this.#queue.length; i++) {
+      const { stamp, queuedBytes } = this.#queue[i] as QueuedMessage;
+      if (stamp !== null) waiting.push({ stamp, queuedBytes });
+    }
+    return waiting;
   }
 
   #uncount(size: number): void {
@@ -245,6 +302,7 @@ export class Outbound {
     const unsent = this.#queue.length - this.#queueHead;
     this.#uncount(this.#queuedBytes);
     this.#replayBytes = 0;
+    this.#held = null;
     this.#queue = [];
     this.#queueHead = 0;
     this.#replyText = "";

@@ -47,6 +47,8 @@ export interface Identity {
   readonly tokenId: string | null;
   /** May use the server API. */
   readonly isAdmin: boolean;
+  /** Whether a trace context that it gives is gone on with. */
+  readonly mayTrace: boolean;
 }
 
 /** Refused access: carries the code to answer with. */

@@ -9,7 +9,7 @@ import type { Outbound } from "./outbound.ts";
 import type { Identity } from "./ports.ts";
 import type { RateLimit } from "./rate-limit.ts";
 import type { Socket } from "./socket.ts";
-import type { Stats } from "./stats.ts";
+import type { DropReason, Stats } from "./stats.ts";
 
 /** A session's subscription, by the name it was made with. */
 export type Subscription =
@@ -35,6 +35,8 @@ export interface SessionOptions {
   /** Identity verified before the upgrade, when the request carried a token. */
   readonly identity: Identity | null;
   readonly createOutbound: (session: Session) => Outbound;
+  /** Hears that what waits in its outbound will never leave, before that is let go of. */
+  readonly onLost?: ((session: Session, reason: DropReason) => void) | undefined;
 }
 
 /** One client's state, and nothing that acts on it: dispatch and commands do that. */
@@ -51,6 +53,7 @@ export class Session implements PublishAck {
   readonly publishByteLimit: RateLimit;
   readonly commandLimit: RateLimit;
   readonly #stats: Stats;
+  readonly #onLost: SessionOptions["onLost"];
 
   state: SessionState = "new";
   identity: Identity | null;
@@ -64,7 +67,11 @@ export class Session implements PublishAck {
   /** Monotonic time of the last sweep that found it heard. */
   lastHeardMs: number;
   wasPinged = false;
+  /** What it was last told does not reach this node: one subscription, null for several; undefined for none. */
+  toldDegraded: string | null | undefined = undefined;
   wasToldOfExpiry = false;
+  /** When a delivery of its own was last traced for being late or lost (clock ms). */
+  tracedLateMs = -Infinity;
   /** Found too slow; it is closed as soon as the fan-out under way is done. */
   isCondemned = false;
   /** Refusals for flooding since the last sweep. */
@@ -75,6 +82,8 @@ export class Session implements PublishAck {
   /** What the hub has for this session in the flush of several channels under way. */
   stagedBatch: Batch | null = null;
   readonly moreStagedBatches: Batch[] = [];
+  /** Publications of this session that are in transforms now. */
+  transformPending = 0;
   /** The channel of the last publish and its name's bytes: most publishers stay on one. */
   lastChannelName: Uint8Array | null = null;
   lastChannel: Channel | null = null;
@@ -85,6 +94,7 @@ export class Session implements PublishAck {
     this.address = options.address;
     this.socket = options.socket;
     this.#stats = options.stats;
+    this.#onLost = options.onLost;
     this.sinceMs = options.sinceMs;
     this.openedMs = options.openedMs;
     this.lastHeardMs = options.openedMs;
@@ -124,9 +134,15 @@ export class Session implements PublishAck {
     // First of all: the last replies may be what makes it too slow, and that must not close it again.
     this.state = "closed";
     this.outbound.flush();
-    this.#stats.dropped("closed", this.outbound.discard());
+    this.discard("closed");
     this.#stats.closed(info.name);
     this.socket.close(info, message);
+  }
+
+  /** Lets go of everything that waits to leave, for good. */
+  discard(reason: DropReason): void {
+    if (this.outbound.hasQueue) this.#onLost?.(this, reason);
+    this.#stats.dropped(reason, this.outbound.discard());
   }
 
   /** An error reply, and then the close, with the same code. */

@@ -10,6 +10,7 @@ import { RateLimit } from "./rate-limit.ts";
 import type { Handshake } from "./server.ts";
 import { Session } from "./session.ts";
 import type { Socket } from "./socket.ts";
+import type { DropReason } from "./stats.ts";
 import type { Tick, TickWork } from "./tick.ts";
 
 /** Opens and closes sessions, and sends at the end of each tick what they have to say. */
@@ -58,6 +59,7 @@ export class Sessions implements TickWork {
       publishByteLimit: new RateLimit(publishByteRate, publishByteRate * 2, nowMs),
       commandLimit: new RateLimit(commandRate, commandRate * 2, nowMs),
       identity: handshake.identity,
+      onLost: this.#onLost,
       createOutbound: (owner) =>
         new Outbound(handshake.format, socket, this.#outboundContext, (reason) =>
           this.#tooSlow(owner, reason),
@@ -72,7 +74,7 @@ export class Sessions implements TickWork {
   #tooSlow(session: Session, reason: "slow" | "node-budget"): void {
     if (session.isCondemned) return;
     session.isCondemned = true;
-    const { hub, stats, logger } = this.#context;
+    const { hub, logger } = this.#context;
     hub.whenSettled(() => {
       const { queuedBytes } = session.outbound;
       logger.log("warn", "slow_consumer", {
@@ -81,7 +83,7 @@ export class Sessions implements TickWork {
         queuedBytes,
         reason,
       });
-      stats.dropped(reason, session.outbound.discard());
+      session.discard(reason);
       session.close(Code.slow, Code.slow.text);
     });
   }
@@ -91,8 +93,13 @@ export class Sessions implements TickWork {
   }
 
   writable(session: Session): void {
-    session.outbound.onWritable();
+    const waited = session.outbound.onWritable();
+    if (waited.length > 0) this.#context.tracer.queues.handedOver(session, waited);
   }
+
+  readonly #onLost = (session: Session, reason: DropReason): void => {
+    this.#context.tracer.queues.lost(session, session.outbound.waiting(), reason);
+  };
 
   /** The client's runtime answered a ping, or sent one. */
   heard(session: Session): void {
@@ -113,7 +120,7 @@ export class Sessions implements TickWork {
     for (const name of session.subscriptions.keys()) {
       endSubscription(this.#context, session, name);
     }
-    stats.dropped("closed", session.outbound.discard());
+    session.discard("closed");
     session.heldMessages = [];
     session.forgetDecisions();
     registry.closed(session);

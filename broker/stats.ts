@@ -1,4 +1,8 @@
 import type { CodeInfo } from "../protocol/codes.ts";
+import { Histogram } from "./histogram.ts";
+import { TraceStats } from "./tracing/trace-stats.ts";
+
+export { Histogram } from "./histogram.ts";
 
 /** Upper bounds of the delivery histogram's buckets, ms. */
 const DELIVERY_BOUNDS_MS = [
@@ -7,29 +11,6 @@ const DELIVERY_BOUNDS_MS = [
 
 /** Upper bounds of the event-loop lag histogram's buckets, ms. */
 const LAG_BOUNDS_MS = [1, 2, 5, 10, 20, 50, 100, 250, 500, 1000] as const;
-
-/** A histogram in plain numbers: `counts[i]` holds what is at most `boundsMs[i]`, the last the rest. */
-export class Histogram {
-  readonly boundsMs: readonly number[];
-  readonly counts: number[];
-  sumMs = 0;
-  count = 0;
-
-  constructor(boundsMs: readonly number[]) {
-    this.boundsMs = boundsMs;
-    this.counts = Array.from({ length: boundsMs.length + 1 }, () => 0);
-  }
-
-  /** Records `times` equal values. */
-  record(valueMs: number, times = 1): void {
-    const { boundsMs, counts } = this;
-    let i = 0;
-    while (i < boundsMs.length && valueMs > (boundsMs[i] as number)) i++;
-    counts[i] = (counts[i] as number) + times;
-    this.sumMs += valueMs * times;
-    this.count += times;
-  }
-}
 
 /** Why a publication was not delivered to somebody it was meant for. */
 export type DropReason = "slow" | "node-budget" | "closed";
@@ -49,6 +30,8 @@ export class Stats {
   publicationBytes = 0;
   duplicates = 0;
   deliveries = 0;
+  /** Messages that a session had to wait for: its socket was full, or became so with it. */
+  deliveriesQueued = 0;
   deliveryBytes = 0;
   /** Bytes waiting in sessions' own queues, all together. */
   outboundQueuedBytes = 0;
@@ -69,6 +52,7 @@ export class Stats {
   readonly closesByCode = new Map<string, number>();
   readonly deliveryDuration = new Histogram(DELIVERY_BOUNDS_MS);
   readonly eventLoopLag = new Histogram(LAG_BOUNDS_MS);
+  readonly tracing = new TraceStats();
 
   dropped(reason: DropReason, count: number): void {
     add(this.dropsByReason, reason, count);

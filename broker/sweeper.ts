@@ -55,6 +55,7 @@ export class Sweeper {
     }
     if (nowMs >= this.#nextSessionsMs) {
       this.#nextSessionsMs = nowMs + SESSION_SWEEP_MS;
+      this.#context.tracer.sweep();
       const wallMs = clock.wallMs();
       for (const session of registry.all()) {
         if (session.state !== "connected") continue;

@@ -40,9 +40,12 @@ Exit codes: 0 the configuration can be used, 1 it cannot, 2 an option is wrong.`
   },
 };
 
+/** Shown below the others, as lists. */
+const OWN_TABLE: ReadonlySet<string> = new Set(["namespaces", "transforms"]);
+
 function table({ config, sources, file }: ResolvedConfig): string {
   const shown = redact(config);
-  const rows = OPTION_NAMES.filter((name) => name !== "namespaces").map((name) => [
+  const rows = OPTION_NAMES.filter((name) => !OWN_TABLE.has(name)).map((name) => [
     name,
     valueText(shown[name]),
     sources[name],
@@ -56,8 +59,16 @@ function table({ config, sources, file }: ResolvedConfig): string {
     const values = Object.entries(options).map(([name, value]) => `${name}=${value}`);
     return `  ${pattern}  ${values.join(" ")}`;
   });
+  const transforms = config.transforms.map(
+    ({ id, use, channels, onError, workers, isolation }) =>
+      `  ${id}  ${use}  channels=${channels.join(",")} onError=${onError} workers=${workers} isolation=${isolation}`,
+  );
+  const transformText =
+    transforms.length === 0
+      ? ""
+      : `\ntransforms, in the order they run:\n${transforms.join("\n")}`;
   const from = file === null ? "no config file" : `config file ${file}`;
-  return `${lines.join("\n")}\nnamespaces, the first that matches a channel counts:\n${namespaces.join("\n")}\n\nThe configuration is good (${from}).\n`;
+  return `${lines.join("\n")}\nnamespaces, the first that matches a channel counts:\n${namespaces.join("\n")}${transformText}\n\nThe configuration is good (${from}).\n`;
 }
 
 function valueText(value: unknown): string {

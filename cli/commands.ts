@@ -29,6 +29,10 @@ export const COMMANDS = {
     summary: "check a configuration and print what it comes to",
     load: async () => (await import("./check.ts")).check,
   },
+  transform: {
+    summary: "write, test, measure and deploy transforms",
+    load: async () => (await import("./transform.ts")).transform,
+  },
   demo: {
     summary: "watch a broker at work: a market feed and several subscribers",
     load: async () => (await import("./demo.ts")).demo,

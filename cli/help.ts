@@ -21,7 +21,7 @@ export const help: Command = {
 
 function overview(): string {
   const rows = Object.entries(COMMANDS).map(
-    ([name, { summary }]) => `  ${name.padEnd(9)}${summary}`,
+    ([name, { summary }]) => `  ${name.padEnd(11)}${summary}`,
   );
   return `tickwire - a message broker for real-time channels
 

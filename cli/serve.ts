@@ -4,7 +4,7 @@ import type { BrokerConfig } from "../broker/config/config.ts";
 import { resolveConfig } from "../broker/config/resolve.ts";
 import { hasTokenKey } from "../broker/config/rules.ts";
 import { createLogger } from "../broker/logger.ts";
-import { createBroker } from "../broker/main.ts";
+import { createBroker, startBrokerTelemetry } from "../broker/main.ts";
 import type { Logger } from "../broker/ports.ts";
 import type { Command } from "./command.ts";
 import { asUsageError } from "./config-usage.ts";
@@ -13,6 +13,9 @@ import { CliError, ExitCode } from "./errors.ts";
 import { plural } from "./format.ts";
 import { NodeGroup } from "./nodes.ts";
 import { say } from "./output.ts";
+
+/** For what waits to be exported when the broker has ended; a collector that is down holds nobody up longer. */
+const TELEMETRY_END_MS = 2000;
 
 export const serve: Command = {
   help: () => `tickwire serve [options]
@@ -36,7 +39,8 @@ Exit codes: 0 drained or stopped, 1 the configuration is wrong or the port is ta
     const { log: form, logLevel: level } = config;
     if (config.nodes > 1) return await serveNodes(config, argv);
     const logger = createLogger({ form, level });
-    const broker = createBroker(config, { logger });
+    const telemetry = await startBrokerTelemetry(config, logger);
+    const broker = createBroker(config, { logger, telemetry });
     // Before it listens: whoever sees the listening line may send a signal at once.
     const ended = endBySignal(broker, config, logger);
     try {
@@ -46,6 +50,7 @@ Exit codes: 0 drained or stopped, 1 the configuration is wrong or the port is ta
     }
     announce(broker, config);
     await ended;
+    await telemetry?.shutdown(TELEMETRY_END_MS);
     return ExitCode.done;
   },
 };

@@ -5,7 +5,7 @@ import type { ClientEvents } from "./client-events.ts";
 import { Commands, IGNORED } from "./commands.ts";
 import type { ResultHandler } from "./commands.ts";
 import { Connector } from "./connector.ts";
-import { Deferred } from "./deferred.ts";
+import { deferred } from "./deferred.ts";
 import { badServerFrame, closedError, fromBroker, TickwireError } from "./errors.ts";
 import { Emitter } from "./events.ts";
 import { Incoming } from "./incoming.ts";
@@ -33,7 +33,7 @@ export class ClientCore {
   readonly #tokens: TokenSource;
   readonly #incoming: Incoming;
   /** Of the connection there is or the next one. */
-  #ready = new Deferred<void>();
+  #ready = deferred<void>();
   #closing: Promise<void> | null = null;
   #isReporting = false;
 
@@ -163,7 +163,7 @@ export class ClientCore {
   }
 
   #down(): void {
-    this.#ready = new Deferred();
+    this.#ready = deferred();
     this.#outgoing.clear();
     this.subscriptions.down();
   }
@@ -172,7 +172,7 @@ export class ClientCore {
   #settle(error: TickwireError | null): void {
     const reason = error ?? closedError();
     this.#ready.reject(reason);
-    this.#ready = new Deferred();
+    this.#ready = deferred();
     this.#ready.reject(reason);
     this.#outgoing.clear();
     this.publisher.end();
@@ -216,6 +216,8 @@ export class ClientCore {
         return subscriptions.unsubscribed(frame);
       case "drain":
         return connector.drain(frame.windowMs);
+      case "notice":
+        return this.events.emit(frame.type, frame);
       case "token-expiring":
         void this.#refresh();
         return;

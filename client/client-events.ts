@@ -30,6 +30,13 @@ export interface ClientEvents {
     /** True when the broker's answer made it useless to try again; false when the application closed. */
     readonly terminal: boolean;
   };
+  /** The broker's node is cut off from other nodes, or is not any more; subscriptions catch up by themselves. */
+  readonly notice: {
+    /** The channel or pattern concerned; null for several. */
+    readonly channel: string | null;
+    readonly state: "degraded" | "ok";
+    readonly message: string;
+  };
   /** Something went wrong that the client survives. */
   readonly error: TickwireError;
 }

@@ -130,7 +130,7 @@ export class TickwireClient {
       decode,
       recover: recoverFrom(options.recover, isPattern),
       flags: (presence ? SubscribeFlag.presence : 0) | (joinLeave ? SubscribeFlag.joinLeave : 0),
-      maxQueued: positive("maxQueued", options.maxQueued, DEFAULT_MAX_QUEUED),
+      maxQueued: positive(options, "maxQueued", DEFAULT_MAX_QUEUED),
       onPublication: onPublication as ((publication: Publication) => void) | undefined,
       onThrow: (error) => this.#core.reportThrow(error),
       onUnsubscribe: (member) => this.#core.subscriptions.remove(member),

@@ -5,25 +5,10 @@ import type { RetryAdvice } from "../protocol/codes.ts";
  * kilobyte that every page would load for nothing; test/client/codes.test.ts holds the two together.
  */
 const names: Readonly<Record<number, string>> = {
-  4000: "bad_frame",
-  4001: "unauthorized",
-  4002: "unsupported_version",
-  4003: "forbidden",
-  4007: "bad_channel",
-  4012: "revoked",
-  4013: "too_large",
-  4017: "disconnected",
-  4100: "internal",
-  4101: "slow",
-  4102: "no_pong",
-  4103: "too_many_requests",
-  4104: "overloaded",
-  4105: "unavailable",
-  4107: "connection_limit",
-  4109: "token_expired",
-  4200: "drain",
-  4201: "rebalance",
-  4202: "resync",
+  // One after the other from the number on; the gaps are codes that only answer commands.
+  4000: "bad_frame unauthorized unsupported_version forbidden    bad_channel     revoked too_large    disconnected",
+  4100: "internal slow no_pong too_many_requests overloaded unavailable  connection_limit  token_expired",
+  4200: "drain rebalance resync",
 };
 
 /** Codes the SDK treats in a way of their own, or gives itself. */
@@ -40,7 +25,9 @@ export const Code = {
 
 /** Name of a code that closes a connection, or that the SDK gives; one for every other number too. */
 export function codeName(code: number): string {
-  return names[code] ?? (code < 4000 ? "connection_lost" : `code_${code}`);
+  const place = code % 100;
+  const name = names[code - place]?.split(" ")[place];
+  return name || (code < 4000 ? "connection_lost" : `code_${code}`);
 }
 
 /** What to do after a code, from its range alone [P-8]. */

@@ -1,7 +1,5 @@
-import { readPublication } from "../protocol/messages/publication.ts";
 import type { PublicationView } from "../protocol/messages/publication.ts";
 import type { ServerFrame } from "../protocol/push.ts";
-import { FrameReader } from "../protocol/reader.ts";
 import { MsgpackDecoder } from "./msgpack-decoder.ts";
 import { readServerFrame } from "./server-frame.ts";
 
@@ -22,7 +20,6 @@ export interface IncomingHandlers {
 /** Takes the broker's messages apart: publications by hand, everything else through the general decoder. */
 export class Incoming {
   readonly #handlers: IncomingHandlers;
-  readonly #reader = new FrameReader();
   readonly #decoder = new MsgpackDecoder();
   readonly #view: PublicationView = { channelId: 0, offset: 0, payloadStart: 0, payloadEnd: 0 };
 
@@ -33,21 +30,20 @@ export class Incoming {
   /** @throws Error when the bytes are not frames of this protocol; the frames before have been handled */
   read(message: Uint8Array): void {
     const handlers = this.#handlers;
-    const reader = this.#reader;
+    const decoder = this.#decoder;
     const view = this.#view;
     const { length } = message;
     if (length === 0) throw new TypeError("an empty message");
     let at = 0;
     while (at < length && handlers.isCurrent()) {
-      reader.reset(message, at, length);
-      if (readPublication(reader, view)) {
-        at = reader.pos;
+      if (decoder.publicationAt(message, at, view)) {
+        at = decoder.end;
         const { channelId, offset, payloadStart, payloadEnd } = view;
         handlers.onPublication(channelId, offset, message, payloadStart, payloadEnd);
         continue;
       }
-      const frame = readServerFrame(this.#decoder.decodeAt(message, at));
-      at = this.#decoder.end;
+      const frame = readServerFrame(decoder.decodeAt(message, at));
+      at = decoder.end;
       if (frame !== null) handlers.onFrame(frame);
     }
   }

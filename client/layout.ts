@@ -1,3 +1,5 @@
+import { isUint } from "./msgpack-decoder.ts";
+
 /**
  * Reads arrays from the broker by tables, "name:kind name:kind ...", one item for each name. A first word without
  * a kind is the type of a frame and stands for its op. Items absent at the end are read as nil.
@@ -11,7 +13,8 @@
  * they are 2 kB more. test/client/server-frame.test.ts holds the two equal.
  */
 
-const LIMITS = "pingIntervalMs:u maxMessageBytes:u maxPayloadBytes:u maxSubscriptions:u";
+const LIMITS =
+  "pingIntervalMs:u maxMessageBytes:u maxPayloadBytes:u maxSubscriptions:u receiptIntervalMs:U slowMs:U";
 const META = "id:S key:S headers:h traceparent:S tracestate:S timeMs:U user:S";
 
 type Check = (value: unknown) => unknown;
@@ -24,7 +27,7 @@ const string: Check = (value) => {
 };
 
 const uint: Check = (value) => {
-  if (Number.isSafeInteger(value) && (value as number) >= 0) return value;
+  if (isUint(value)) return value;
   throw new TypeError("an unsigned integer is due");
 };
 

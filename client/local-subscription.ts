@@ -2,7 +2,7 @@ import type { RecoverFrom } from "../protocol/messages/subscribe.ts";
 import type { StreamPosition } from "../protocol/position.ts";
 import { CatchUp } from "./catch-up.ts";
 import type { HistoryAccess } from "./catch-up.ts";
-import { Deferred } from "./deferred.ts";
+import { deferred } from "./deferred.ts";
 import { TickwireError } from "./errors.ts";
 import { Emitter } from "./events.ts";
 import { PublicationQueue } from "./publication-queue.ts";
@@ -37,7 +37,7 @@ export class LocalSubscription<T> implements Subscription<T>, StreamTarget {
   readonly flags: number;
   readonly #parts: LocalSubscriptionParts<T>;
   readonly #events: Emitter<SubscriptionEvents>;
-  readonly #ready = new Deferred<void>();
+  readonly #ready = deferred<void>();
   #queue: PublicationQueue<T> | null = null;
   #droppedCount = 0;
   #isEnded = false;

@@ -1,3 +1,6 @@
+import type { PublicationView } from "../protocol/messages/publication.ts";
+import { Op } from "../protocol/op.ts";
+
 /** Nesting of a value from the wire. */
 const MAX_DEPTH = 64;
 
@@ -34,10 +37,32 @@ export class MsgpackDecoder {
    * @throws Error saying what is wrong
    */
   decodeAt(bytes: Uint8Array, pos: number): unknown {
+    this.#start(bytes, pos);
+    return this.#value(MAX_DEPTH);
+  }
+
+  /**
+   * Reads a plain publication without making anything; false for every other frame, which `decodeAt` is for.
+   * @throws Error saying what is wrong
+   */
+  publicationAt(bytes: Uint8Array, pos: number, view: PublicationView): boolean {
+    if (bytes[pos] !== 0x94 || bytes[pos + 1] !== Op.publication) return false;
+    this.#start(bytes, pos + 2);
+    const channelId = this.#value(1);
+    const offset = this.#value(1);
+    const format = (bytes[this.#take(1)] as number) - 0xc4;
+    if (!isUint(channelId) || !isUint(offset) || format < 0 || format > 2) return false;
+    view.channelId = channelId;
+    view.offset = offset;
+    view.payloadStart = this.#take(this.#uint(format));
+    view.payloadEnd = this.#pos;
+    return true;
+  }
+
+  #start(bytes: Uint8Array, pos: number): void {
     if (bytes !== this.#bytes) this.#lazyView = null;
     this.#bytes = bytes;
     this.#pos = pos;
-    return this.#value(MAX_DEPTH);
   }
 
   get end(): number {
@@ -86,9 +111,10 @@ export class MsgpackDecoder {
 
   /** An unsigned integer of 1, 2 or 4 bytes for a `power` of 0, 1 or 2. */
   #uint(power: number): number {
-    const at = this.#take(1 << power);
-    if (power === 0) return this.#bytes[at] as number;
-    return power === 1 ? this.#view.getUint16(at) : this.#view.getUint32(at);
+    let at = this.#take(1 << power);
+    let value = 0;
+    while (at < this.#pos) value = value * 256 + (this.#bytes[at++] as number);
+    return value;
   }
 
   #binary(length: number): Uint8Array {
@@ -164,4 +190,8 @@ export class MsgpackDecoder {
 function plain(value: bigint): number | bigint {
   const number = Number(value);
   return Number.isSafeInteger(number) ? number : value;
+}
+
+export function isUint(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
 }

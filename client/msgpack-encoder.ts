@@ -1,4 +1,4 @@
-import { writeUint, writeUint32 } from "../protocol/writer.ts";
+import { writeBinHeader, writeUint, writeUint32 } from "../protocol/writer.ts";
 
 /** Nesting of a value; also what stops a circular one. */
 const MAX_DEPTH = 64;
@@ -127,25 +127,25 @@ export class MsgpackEncoder {
       }
       this.#pos = start;
     }
-    this.#binary(utf8.encode(value), 0xd9);
+    this.#binary(utf8.encode(value), true);
   }
 
   #object(value: object, depth: number): void {
     if (depth >= MAX_DEPTH) throw failed("a value nested too deep, or circular,");
     if (Array.isArray(value) || value instanceof Set) {
       const items = [...(value as Iterable<unknown>)];
-      this.#length(items.length, 0x90, 16, 0xdb);
+      this.#length(items.length, 0x90, 0xdc);
       for (const item of items) this.#value(item, depth + 1);
     } else if (value instanceof Date) this.#date(value.getTime());
-    else if (value instanceof ArrayBuffer) this.#binary(new Uint8Array(value), 0xc4);
+    else if (value instanceof ArrayBuffer) this.#binary(new Uint8Array(value));
     else if (ArrayBuffer.isView(value)) {
-      this.#binary(new Uint8Array(value.buffer, value.byteOffset, value.byteLength), 0xc4);
+      this.#binary(new Uint8Array(value.buffer, value.byteOffset, value.byteLength));
     } else {
       const entries: [unknown, unknown][] =
         value instanceof Map
           ? [...value]
           : Object.entries(value).filter((entry) => entry[1] !== undefined);
-      this.#length(entries.length, 0x80, 16, 0xdd);
+      this.#length(entries.length, 0x80, 0xde);
       for (const [key, item] of entries) {
         this.#value(key, depth + 1);
         this.#value(item, depth + 1);
@@ -153,26 +153,27 @@ export class MsgpackEncoder {
     }
   }
 
-  /** Bytes after a header of `format`, which is that of one length byte: bin 8 or str 8. */
-  #binary(bytes: Uint8Array, format: number): void {
+  /** Bytes after their header; that of a text is the one of a binary, 21 further on, or shorter. */
+  #binary(bytes: Uint8Array, isText = false): void {
     const { length } = bytes;
-    const isText = format === 0xd9;
-    if (length < 0x100 && !(isText && length < 32)) {
-      const at = this.#head(format, 1);
-      this.#bytes[at] = length;
-    } else this.#length(length, 0xa0, isText ? 32 : 0, format);
+    if (isText && length < 32) this.#byte(0xa0 | length);
+    else {
+      const at = this.#take(5);
+      this.#pos = writeBinHeader(this.#bytes, at, length);
+      if (isText) this.#bytes[at] = (this.#bytes[at] as number) + 21;
+    }
     const at = this.#take(length);
     this.#bytes.set(bytes, at);
   }
 
-  /** A length: `fix | n` below `fixLimit`, else two bytes after `format + 1` or four after `format + 2`. */
-  #length(length: number, fix: number, fixLimit: number, format: number): void {
-    if (length < fixLimit) this.#byte(fix | length);
+  /** A length: `fix | n` below 16, else two bytes after `format` or four after the next. */
+  #length(length: number, fix: number, format: number): void {
+    if (length < 16) this.#byte(fix | length);
     else if (length < 0x1_0000) {
-      const at = this.#head(format + 1, 2);
+      const at = this.#head(format, 2);
       this.#view.setUint16(at, length);
     } else {
-      const at = this.#head(format + 2, 4);
+      const at = this.#head(format + 1, 4);
       writeUint32(this.#bytes, at, length);
     }
   }

@@ -58,16 +58,16 @@ export function resolveOptions(options: ClientOptions): ResolvedOptions {
   const queue = options.queueWhileDisconnected ?? {};
   return {
     name: options.name ?? null,
-    connectTimeoutMs: positive("connectTimeoutMs", options.connectTimeoutMs, 10_000),
-    requestTimeoutMs: positive("requestTimeoutMs", options.requestTimeoutMs, 10_000),
+    connectTimeoutMs: positive(options, "connectTimeoutMs", 10_000),
+    requestTimeoutMs: positive(options, "requestTimeoutMs", 10_000),
     queue:
       queue === false
         ? { maxCount: 0, maxBytes: 0 }
         : {
-            maxCount: positive("maxCount", queue.maxCount, 1000),
-            maxBytes: positive("maxBytes", queue.maxBytes, 1 << 20),
+            maxCount: positive(queue, "maxCount", 1000),
+            maxBytes: positive(queue, "maxBytes", 1 << 20),
           },
-    maxBufferedBytes: positive("maxBufferedBytes", options.maxBufferedBytes, 16 << 20),
+    maxBufferedBytes: positive(options, "maxBufferedBytes", 16 << 20),
     WebSocket,
     clock: options.clock ?? systemClock,
     random: options.random ?? Math.random,
@@ -75,7 +75,12 @@ export function resolveOptions(options: ClientOptions): ResolvedOptions {
 }
 
 /** @throws TickwireError `bad_argument` unless it is a number above 0, or left out */
-export function positive(name: string, value: number | undefined, fallback: number): number {
+export function positive<Name extends string>(
+  options: { readonly [Key in Name]?: number },
+  name: Name,
+  fallback: number,
+): number {
+  const value = options[name];
   if (value === undefined) return fallback;
   if (!(value > 0)) throw badArgument(`${name} must be a number above 0`);
   return value;

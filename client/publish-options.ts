@@ -1,4 +1,3 @@
-import { EMPTY_META } from "../protocol/messages/meta.ts";
 import type { PublicationMeta } from "../protocol/messages/meta.ts";
 
 /** What a publication carries beside its payload. */
@@ -23,11 +22,12 @@ export function publicationMeta(options: PublishOptions | undefined): Publicatio
   const { id = null, key = null, headers, traceparent = null, tracestate = null } = options;
   if (id === null && key === null && headers === undefined && traceparent === null) return null;
   return {
-    ...EMPTY_META,
     id,
     key,
     headers: headers === undefined ? null : new Map(Object.entries(headers)),
     traceparent,
     tracestate,
+    timeMs: null,
+    user: null,
   };
 }

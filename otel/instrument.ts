@@ -6,24 +6,31 @@ export interface Sample {
   readonly value: number;
 }
 
+/** One series of a histogram. */
+export interface HistogramSample {
+  readonly labels: readonly string[];
+  readonly histogram: HistogramSnapshot;
+}
+
 interface Common {
   readonly name: string;
   /** UCUM, as OpenTelemetry writes it. */
   readonly unit: string;
   /** One sentence. */
   readonly description: string;
+  /** Every label and the closed set of its values; null where the value is one per process. */
+  readonly labels: Readonly<Record<string, readonly string[] | null>>;
 }
 
 export interface ScalarInstrument extends Common {
   readonly kind: "counter" | "gauge";
-  /** Every label and the closed set of its values; null where the value is one per process. */
-  readonly labels: Readonly<Record<string, readonly string[] | null>>;
   read(snapshot: MetricsSnapshot): readonly Sample[];
 }
 
+/** Of durations: recorded in ms, told in seconds. */
 export interface HistogramInstrument extends Common {
   readonly kind: "histogram";
-  read(snapshot: MetricsSnapshot): HistogramSnapshot;
+  read(snapshot: MetricsSnapshot): readonly HistogramSample[];
 }
 
 export type Instrument = ScalarInstrument | HistogramInstrument;
@@ -65,6 +72,45 @@ export function split(
     unit,
     description,
     labels: { [label]: [...values, OTHER] },
+    read: sample,
+  };
+}
+
+export function histogram(
+  name: string,
+  description: string,
+  read: (snapshot: MetricsSnapshot) => HistogramSnapshot,
+): HistogramInstrument {
+  const sample = (snapshot: MetricsSnapshot): HistogramSample[] => [
+    { labels: [], histogram: read(snapshot) },
+  ];
+  return { kind: "histogram", name, unit: "s", description, labels: {}, read: sample };
+}
+
+/**
+ * A histogram split by one label. What `read` has no histogram for shows no series, and neither does a key
+ * outside of `values`.
+ */
+export function histogramBy(
+  name: string,
+  description: string,
+  label: string,
+  values: readonly string[],
+  read: (snapshot: MetricsSnapshot) => ReadonlyMap<string, HistogramSnapshot>,
+): HistogramInstrument {
+  const sample = (snapshot: MetricsSnapshot): HistogramSample[] => {
+    const found = read(snapshot);
+    return values.flatMap((value) => {
+      const one = found.get(value);
+      return one === undefined ? [] : [{ labels: [value], histogram: one }];
+    });
+  };
+  return {
+    kind: "histogram",
+    name,
+    unit: "s",
+    description,
+    labels: { [label]: values },
     read: sample,
   };
 }

@@ -1,6 +1,7 @@
 import { Code } from "../protocol/codes.ts";
-import { scalar, split } from "./instrument.ts";
+import { histogram, histogramBy, scalar, split } from "./instrument.ts";
 import type { Instrument } from "./instrument.ts";
+import { TRANSFORM_INSTRUMENTS } from "./transform-metrics.ts";
 
 const codes = Object.values(Code);
 const ERROR_NAMES = codes.filter(({ use }) => use !== "close").map(({ name }) => name);
@@ -12,6 +13,9 @@ const CLOSE_NAMES = [
   "message_too_big",
   ...codes.filter(({ use }) => use !== "error").map(({ name }) => name),
 ];
+const SHARD_STATES = ["ok", "degraded", "down"];
+const STAGES = ["ingest", "tx_queue", "tx_run", "bus_queue", "bus", "fanout", "socket"];
+const TRACE_REASONS = ["debug", "upstream", "slow", "error", "drop", "head"];
 const DROP_REASONS = ["slow", "node-budget", "closed"];
 
 /**
@@ -112,14 +116,11 @@ export const INSTRUMENTS: readonly Instrument[] = [
     "Bytes of publications handed to sockets.",
     (s) => s.stats.deliveryBytes,
   ),
-  {
-    kind: "histogram",
-    name: "tickwire_delivery_duration_seconds",
-    unit: "s",
-    description:
-      "Time from receiving a publication to handing it to the sockets of its subscribers.",
-    read: (s) => s.stats.deliveryDuration,
-  },
+  histogram(
+    "tickwire_delivery_duration_seconds",
+    "Time from receiving a publication to handing it to the sockets of its subscribers.",
+    (s) => s.stats.deliveryDuration,
+  ),
   split(
     "tickwire_drops_total",
     "{delivery}",
@@ -188,6 +189,18 @@ export const INSTRUMENTS: readonly Instrument[] = [
     "Publishes whose outcome was not known in time.",
     (s) => s.stats.gaveUp,
   ),
+  {
+    kind: "gauge",
+    name: "tickwire_redis_shards",
+    unit: "{shard}",
+    description: "Redis servers this node works with, by how they are.",
+    labels: { state: SHARD_STATES },
+    read: ({ shards }) =>
+      SHARD_STATES.map((state) => ({
+        labels: [state],
+        value: shards.filter((shard) => shard.state === state).length,
+      })),
+  },
   scalar(
     "counter",
     "tickwire_redis_leases_lost_total",
@@ -209,13 +222,105 @@ export const INSTRUMENTS: readonly Instrument[] = [
     "Connections admitted by the local count alone, as Redis could not be asked.",
     (s) => s.stats.admittedUnchecked,
   ),
-  {
-    kind: "histogram",
-    name: "tickwire_event_loop_lag_seconds",
-    unit: "s",
-    description: "How late timers ran: what a busy event loop adds to every delivery.",
-    read: (s) => s.stats.eventLoopLag,
-  },
+  histogram(
+    "tickwire_event_loop_lag_seconds",
+    "How late timers ran: what a busy event loop adds to every delivery.",
+    (s) => s.stats.eventLoopLag,
+  ),
+  histogramBy(
+    "tickwire_stage_duration_seconds",
+    "Time of one part of the way of publications, recorded once for each batch.",
+    "stage",
+    STAGES,
+    (s) => new Map(Object.entries(s.stats.tracing.stages)),
+  ),
+  histogramBy(
+    "tickwire_delivery_e2e_seconds",
+    "Time from receiving a publication to the application of a subscriber, as receipts tell.",
+    "clock",
+    ["good", "poor"],
+    (s) => new Map(Object.entries(s.stats.tracing.e2e)),
+  ),
+  scalar(
+    "counter",
+    "tickwire_deliveries_queued_total",
+    "{delivery}",
+    "Messages that had to wait for the socket of their session.",
+    (s) => s.stats.deliveriesQueued,
+  ),
+  scalar(
+    "counter",
+    "tickwire_receipts_unmatched_total",
+    "{receipt}",
+    "Receipts for publications the flight recorder no longer holds.",
+    (s) => s.stats.tracing.receiptsUnmatched,
+  ),
+  split(
+    "tickwire_traces_total",
+    "{trace}",
+    "Publications traced, by why.",
+    "reason",
+    TRACE_REASONS,
+    (s) => s.stats.tracing.tracesByReason,
+  ),
+  split(
+    "tickwire_traces_suppressed_total",
+    "{trace}",
+    "Traces left out because there were too many of their kind, by why they would have been made.",
+    "reason",
+    TRACE_REASONS,
+    (s) => s.stats.tracing.suppressedByReason,
+  ),
+  scalar(
+    "counter",
+    "tickwire_clock_negative_total",
+    "{duration}",
+    "Durations that came out below zero, because clocks differ, and were taken as zero.",
+    (s) => s.stats.tracing.clockNegative,
+  ),
+  scalar(
+    "gauge",
+    "tickwire_clock_offset_seconds",
+    "s",
+    "The clock of the cluster less the clock of this machine.",
+    (s) => s.stats.tracing.clockOffsetMs / 1000,
+  ),
+  scalar(
+    "gauge",
+    "tickwire_clock_uncertainty_seconds",
+    "s",
+    "By how much the offset of the clock may be wrong.",
+    (s) => s.stats.tracing.clockUncertaintyMs / 1000,
+  ),
+  scalar(
+    "counter",
+    "tickwire_spans_exported_total",
+    "{span}",
+    "Spans of traced publications that the collector took.",
+    (s) => s.spans?.exported ?? 0,
+  ),
+  scalar(
+    "counter",
+    "tickwire_spans_failed_total",
+    "{span}",
+    "Spans the collector refused or could not be reached for.",
+    (s) => s.spans?.failed ?? 0,
+  ),
+  scalar(
+    "counter",
+    "tickwire_spans_dropped_total",
+    "{span}",
+    "Spans not handed to the exporter because too many waited for it.",
+    (s) => s.spans?.dropped ?? 0,
+  ),
+  scalar(
+    "gauge",
+    "tickwire_spans_waiting",
+    "{span}",
+    "Spans that wait for the collector now.",
+    (s) => s.spans?.waiting ?? 0,
+  ),
+  ...TRANSFORM_INSTRUMENTS,
   scalar(
     "counter",
     "process_cpu_seconds_total",

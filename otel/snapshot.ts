@@ -9,6 +9,19 @@ export interface HistogramSnapshot {
   readonly counts: readonly number[];
   readonly sumMs: number;
   readonly count: number;
+  /** Of each bucket, the newest value that a trace explains. */
+  readonly exemplars?: readonly (Exemplar | null)[];
+}
+
+/** One recorded value, and the trace that tells why. */
+export interface Exemplar {
+  /** 32 hex digits. */
+  readonly traceId: string;
+  /** 16 hex digits. */
+  readonly spanId: string;
+  readonly valueMs: number;
+  /** Wall clock ms since 1970. */
+  readonly atMs: number;
 }
 
 export interface StatsSnapshot {
@@ -40,6 +53,21 @@ export interface StatsSnapshot {
   readonly closesByCode: ReadonlyMap<string, number>;
   readonly deliveryDuration: HistogramSnapshot;
   readonly eventLoopLag: HistogramSnapshot;
+  readonly deliveriesQueued: number;
+  readonly tracing: TraceStatsSnapshot;
+}
+
+export interface TraceStatsSnapshot {
+  /** By stage. */
+  readonly stages: Readonly<Record<string, HistogramSnapshot>>;
+  /** By how far the client's clock can be trusted. */
+  readonly e2e: Readonly<Record<string, HistogramSnapshot>>;
+  readonly tracesByReason: ReadonlyMap<string, number>;
+  readonly suppressedByReason: ReadonlyMap<string, number>;
+  readonly receiptsUnmatched: number;
+  readonly clockNegative: number;
+  readonly clockOffsetMs: number;
+  readonly clockUncertaintyMs: number;
 }
 
 export interface ProcessSnapshot {
@@ -53,9 +81,39 @@ export interface ProcessSnapshot {
   readonly cpuMs: number;
 }
 
+/** What became of spans: each is one of these. */
+export interface SpanCounts {
+  readonly exported: number;
+  /** Refused by the collector, or it could not be reached in time. */
+  readonly failed: number;
+  /** Never tried, because the queue was full. */
+  readonly dropped: number;
+  readonly waiting: number;
+}
+
 export interface MetricsSnapshot {
   readonly stats: StatsSnapshot;
+  /** The Redis servers, and how each is. */
+  readonly shards: readonly { readonly state: string }[];
   readonly process: ProcessSnapshot;
+  /** Only while traces are exported. */
+  readonly spans?: SpanCounts;
+  /** Only where there are some. */
+  readonly transforms?: readonly TransformSnapshot[];
+}
+
+/** How one transform does. */
+export interface TransformSnapshot {
+  /** From the configuration. */
+  readonly id: string;
+  readonly state: string;
+  readonly queued: number;
+  readonly heapBytes: number;
+  readonly verdicts: Readonly<Record<string, number>>;
+  readonly faults: Readonly<Record<string, number>>;
+  readonly restarts: Readonly<Record<string, number>>;
+  readonly queueMs: { readonly p50: number; readonly p99: number };
+  readonly runMs: { readonly p50: number; readonly p99: number };
 }
 
 /** Reads what concerns the whole process. */

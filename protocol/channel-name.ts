@@ -64,3 +64,14 @@ export function patternCovers(granted: string, requested: string): boolean {
   }
   return g.length === r.length;
 }
+
+/** Whether there is a channel that both patterns match. */
+export function patternsMeet(one: string, other: string): boolean {
+  const a = one.split(".");
+  const b = other.split(".");
+  for (let i = 0; i < Math.min(a.length, b.length); i++) {
+    if (a[i] === ">" || b[i] === ">") return true;
+    if (a[i] !== "*" && b[i] !== "*" && a[i] !== b[i]) return false;
+  }
+  return a.length === b.length;
+}

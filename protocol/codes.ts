@@ -105,6 +105,13 @@ export const Code = {
     401,
     "the token has expired; reconnect with a new one",
   ),
+  transformFailed: info(
+    4110,
+    "transform_failed",
+    "error",
+    502,
+    "a transform of the channel failed; nothing was published",
+  ),
 
   drain: info(
     4200,

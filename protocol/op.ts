@@ -27,13 +27,12 @@ export const Op = {
   pong: 42,
   drain: 43,
   tokenExpiring: 44,
+  notice: 45,
 } as const;
 
 export type Op = (typeof Op)[keyof typeof Op];
 
-const names = new Map<number, string>(Object.entries(Op).map(([name, op]) => [op, name]));
-
 /** The name of an opcode for logs and errors, or `op <n>` for one this version does not know. */
 export function opName(op: number): string {
-  return names.get(op) ?? `op ${op}`;
+  return Object.entries(Op).find((entry) => entry[1] === op)?.[0] ?? `op ${op}`;
 }

@@ -8,6 +8,8 @@ import { decodeDrain } from "./messages/drain.ts";
 import type { DrainPush } from "./messages/drain.ts";
 import { decodeGap } from "./messages/gap.ts";
 import type { GapPush } from "./messages/gap.ts";
+import { decodeNotice } from "./messages/notice.ts";
+import type { NoticePush } from "./messages/notice.ts";
 import { decodePong } from "./messages/ping.ts";
 import type { PongReply } from "./messages/ping.ts";
 import { decodePresencePush } from "./messages/presence.ts";
@@ -34,7 +36,8 @@ export type ServerFrame =
   | UnsubscribedPush
   | PresencePush
   | DrainPush
-  | TokenExpiringPush;
+  | TokenExpiringPush
+  | NoticePush;
 
 /** Checks a broker's frame; null for an op this version does not know, which a client skips [P-3.7]. */
 export function decodeServerFrame(frame: RawFrame): ServerFrame | null {
@@ -64,6 +67,8 @@ export function decodeServerFrame(frame: RawFrame): ServerFrame | null {
       return decodeDrain(frame);
     case Op.tokenExpiring:
       return decodeTokenExpiring(frame);
+    case Op.notice:
+      return decodeNotice(frame);
     default:
       if (typeof op !== "number") throw badFrame("the op must be an integer");
       return null;

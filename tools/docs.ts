@@ -56,13 +56,11 @@ function metricsMarkdown(): string {
   ];
   for (const instrument of INSTRUMENTS) {
     const { name, kind, unit, description } = instrument;
-    const labels = instrument.kind === "histogram" ? {} : instrument.labels;
-    const cells = Object.keys(labels).map((label) => `\`${label}\``);
+    const cells = Object.keys(instrument.labels).map((label) => `\`${label}\``);
     lines.push(`| \`${name}\` | ${kind} | \`${unit}\` | ${cells.join(", ")} | ${description} |`);
   }
   lines.push("", "## Values of labels");
   for (const instrument of INSTRUMENTS) {
-    if (instrument.kind === "histogram") continue;
     for (const [label, values] of Object.entries(instrument.labels)) {
       if (values === null) continue;
       const names = values.map((value) => `\`${value}\``).join(", ");

@@ -7,6 +7,8 @@ import { encodeDrain } from "../protocol/messages/drain.ts";
 import { encodeGap } from "../protocol/messages/gap.ts";
 import { encodeHistory, historyResult } from "../protocol/messages/history.ts";
 import { metaValue } from "../protocol/messages/meta.ts";
+import { encodeNotice } from "../protocol/messages/notice.ts";
+import type { NoticeState } from "../protocol/messages/notice.ts";
 import { encodePing, encodePong } from "../protocol/messages/ping.ts";
 import {
   encodePresence,
@@ -124,7 +126,12 @@ function commandLayouts(p: Probes): Layout[] {
     layout("refresh", { id, token: p.text() }, encodeRefresh),
     layout(
       "receipt",
-      { channelId: p.number(), offset: p.number(), receivedAtMs: p.number() },
+      {
+        channelId: p.number(),
+        offset: p.number(),
+        receivedAtMs: p.number(),
+        uncertaintyMs: p.number(),
+      },
       encodeReceipt,
     ),
   ];
@@ -139,6 +146,8 @@ function serverLayouts(p: Probes): Layout[] {
     maxMessageBytes: p.number(),
     maxPayloadBytes: p.number(),
     maxSubscriptions: p.number(),
+    receiptIntervalMs: p.number(),
+    slowMs: p.number(),
   };
   const publication = { channelId, offset: p.number(), payload: bytes() };
   return [
@@ -189,6 +198,11 @@ function serverLayouts(p: Probes): Layout[] {
     layout("drain", { windowMs: p.number() }, ({ windowMs }) => encodeDrain(windowMs)),
     layout("tokenExpiring", { expiresInMs: p.number() }, ({ expiresInMs }) =>
       encodeTokenExpiring(expiresInMs),
+    ),
+    layout(
+      "notice",
+      { channel: p.text(), state: p.text() as NoticeState, message: p.text() },
+      encodeNotice,
     ),
   ];
 }

@@ -4,7 +4,7 @@ import type { Shape } from "../shapes.ts";
 export type RedisShape = Omit<Shape, "cpuRatioTarget">;
 
 /**
- * Windows are larger than with one node: a publication is out for longer, and up to 64 go in one call. In
+ * Windows are larger than with one node: a publication is out for longer, and up to 256 go in one call. In
  * `channels`, 3200 are out, about 50 for each of the 64 partitions.
  */
 export const redisShapes: readonly RedisShape[] = [

@@ -10,6 +10,7 @@ const ANONYMOUS: Identity = Object.freeze({
   issuedAtMs: 0,
   tokenId: null,
   isAdmin: false,
+  mayTrace: false,
 });
 
 /**

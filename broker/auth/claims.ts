@@ -12,6 +12,7 @@ export interface TokenClaims {
   readonly subscribe: readonly string[];
   readonly presence: readonly string[];
   readonly isAdmin: boolean;
+  readonly mayTrace: boolean;
 }
 
 /** A claim is missing or not what it must be. The message may be shown to who holds the token. */
@@ -30,8 +31,12 @@ export function readClaims(payload: Readonly<Record<string, unknown>>): TokenCla
   const rights = payload["tickwire"] ?? {};
   if (typeof rights !== "object" || Array.isArray(rights))
     throw new BadClaims("the claim tickwire must be an object");
-  const { publish, subscribe, presence, admin = false } = rights as Record<string, unknown>;
+  const { publish, subscribe, presence, admin = false, trace = false } = rights as Record<
+    string,
+    unknown
+  >;
   if (typeof admin !== "boolean") throw new BadClaims("the claim tickwire.admin must be a boolean");
+  if (typeof trace !== "boolean") throw new BadClaims("the claim tickwire.trace must be a boolean");
   return {
     user: idClaim(payload["sub"], "sub"),
     tokenId: payload["jti"] === undefined ? null : idClaim(payload["jti"], "jti"),
@@ -40,6 +45,7 @@ export function readClaims(payload: Readonly<Record<string, unknown>>): TokenCla
     subscribe: patternsClaim(subscribe, "subscribe"),
     presence: patternsClaim(presence, "presence"),
     isAdmin: admin,
+    mayTrace: trace || admin,
   };
 }
 

@@ -17,6 +17,7 @@ export interface TokenRequest {
   readonly subscribe?: readonly string[];
   readonly presence?: readonly string[];
   readonly admin?: boolean;
+  readonly trace?: boolean;
   readonly jti?: string;
   readonly issuer?: string;
   readonly audience?: string;
@@ -69,6 +70,7 @@ function rightsOf(request: TokenRequest): Record<string, unknown> {
     subscribe: patternsClaim(request.subscribe, "subscribe"),
     presence: patternsClaim(request.presence, "presence"),
     ...(request.admin === true ? { admin: true } : {}),
+    ...(request.trace === true ? { trace: true } : {}),
   };
 }
 

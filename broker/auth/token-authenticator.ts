@@ -111,6 +111,7 @@ export class TokenAuthenticator implements Authenticator {
       issuedAtMs: claims.issuedAtMs,
       tokenId: claims.tokenId,
       isAdmin: claims.isAdmin,
+      mayTrace: claims.mayTrace,
     });
   }
 }

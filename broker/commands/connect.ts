@@ -80,7 +80,7 @@ function accept(
   command: ConnectCommand,
   identity: Identity,
 ): void {
-  const { registry, clock } = context;
+  const { registry, clock, tracer } = context;
   const { user } = identity;
   session.identity = identity;
   session.state = "connected";
@@ -94,7 +94,10 @@ function accept(
       node: context.node,
       serverTimeMs: clock.wallMs(),
       tokenExpiresInMs: remainingMs(identity, clock.wallMs()),
-      limits: context.limits,
+      limits: {
+        ...context.limits,
+        receiptIntervalMs: tracer.receiptIntervalMs(registry.size),
+      },
     }),
   );
 }

@@ -5,6 +5,8 @@ import type { Channel } from "../channel.ts";
 import type { BrokerContext } from "../context.ts";
 import { encodeMeta } from "../meta.ts";
 import type { Session } from "../session.ts";
+import { givenContext } from "../tracing/publish-trace.ts";
+import type { GivenContext } from "../tracing/publish-trace.ts";
 
 /** Publishes a hot frame straight from the message it came in [P-6.4]. */
 export function publishView(
@@ -19,7 +21,7 @@ export function publishView(
     : findChannel(context, session, id, bytes, view.channelStart, view.channelEnd);
   if (channel === null || !isAccepted(context, session, id, channel, payloadEnd - payloadStart))
     return;
-  publishTo(context, session, channel, id, bytes, payloadStart, payloadEnd, null, null);
+  publishTo(context, session, channel, id, bytes, payloadStart, payloadEnd, null, null, null);
 }
 
 /** Publishes a frame that came decoded: with meta, or in another encoding than the usual. */
@@ -29,7 +31,10 @@ export function publish(context: BrokerContext, session: Session, command: Publi
   if (channel === null || !isAccepted(context, session, id, channel, payload.length)) return;
   const encoded =
     meta === null ? null : encodeMeta(meta, context.clock.wallMs(), session.identity?.user ?? null);
-  publishTo(context, session, channel, id, payload, 0, payload.length, encoded, meta?.id ?? null);
+  const [publicationId, key] = meta === null ? [null, null] : [meta.id, meta.key];
+  const end = payload.length;
+  const given = givenContext(meta, session.identity?.mayTrace === true);
+  publishTo(context, session, channel, id, payload, 0, end, encoded, publicationId, key, given);
 }
 
 function publishTo(
@@ -42,14 +47,23 @@ function publishTo(
   end: number,
   meta: Uint8Array | null,
   publicationId: string | null,
+  key: string | null,
+  given: GivenContext | null = null,
 ): void {
-  const { engine, stats } = context;
-  const { stream } = channel;
-  stats.publications++;
-  stats.publicationBytes += end - start;
   // A refusal is told even when no reply was asked for: nothing is dropped unsaid.
-  const offset = engine.publish(stream, bytes, start, end, meta, publicationId, session, id);
-  if (offset > 0 && id !== 0) session.outbound.published(id, offset, stream.epoch);
+  const offset = context.ingest.publish(
+    channel,
+    bytes,
+    start,
+    end,
+    meta,
+    publicationId,
+    key,
+    session,
+    id,
+    given,
+  );
+  if (offset > 0 && id !== 0) session.outbound.published(id, offset, channel.stream.epoch);
 }
 
 function isLastChannel(session: Session, bytes: Uint8Array, start: number, end: number): boolean {

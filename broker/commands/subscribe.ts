@@ -9,6 +9,7 @@ import type { Channel } from "../channel.ts";
 import type { BrokerContext } from "../context.ts";
 import { attach, detachIfUnused } from "../interest.ts";
 import { encodeFrames } from "../json-frames.ts";
+import { tellReach } from "../notices.ts";
 import { planRecovery } from "../recovery.ts";
 import type { Session } from "../session.ts";
 
@@ -63,6 +64,9 @@ function subscribeToPattern(
     throw badField("presence is entered channel by channel, not by pattern");
   }
   checkPresenceGrant(session, command);
+  if (!context.hub.offersPattern(command.channel)) {
+    throw new BrokerError(Code.disabled, "some of these channels can be had by name only");
+  }
   context.stats.subscriptionsOpen++;
   const attaching = context.engine.attachAll();
   if (attaching === undefined) {
@@ -96,6 +100,7 @@ function beginPattern(context: BrokerContext, session: Session, command: Subscri
     ),
   );
   hub.addPattern(pattern, session, flags);
+  tellReach(context, session);
 }
 
 function checkChannel(
@@ -211,4 +216,5 @@ function begin(
     const user = session.identity?.user ?? null;
     context.engine.enterPresence(stream, { connection: session.id, user });
   }
+  tellReach(context, session);
 }

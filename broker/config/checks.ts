@@ -154,3 +154,10 @@ export function checkRedisPrefix(value: string): string {
     throw new BadValue(`${shown(value)} must be 1 to 32 letters, digits, "_" or "-"`);
   return value;
 }
+
+/** A file of certificates; its path comes out. */
+export function checkCertificateFile(path: string): string {
+  if (!readFile(path).includes("-----BEGIN CERTIFICATE-----"))
+    throw new BadValue(`the file ${shown(path)} has no certificate in PEM`);
+  return path;
+}

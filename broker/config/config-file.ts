@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { relative, resolve } from "node:path";
+import { dirname, relative, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 
 import { BadValue } from "./config-error.ts";
@@ -12,6 +12,8 @@ const FILE_NAMES = ["tickwire.config.ts", "tickwire.config.js", "tickwire.config
 export interface ConfigFile {
   /** As messages show it: relative to the working directory. */
   readonly name: string;
+  /** Where it is, absolute. */
+  readonly directory: string;
   readonly content: object;
 }
 
@@ -32,7 +34,7 @@ export async function readConfigFile(
     : await readModule(path, name);
   if (typeof content !== "object" || content === null || Array.isArray(content))
     throw new BadValue(`${name} does not hold an object of options`);
-  return { name, content };
+  return { name, directory: dirname(path), content };
 }
 
 function findFile(cwd: string): string | null {

@@ -4,6 +4,7 @@ import type { Group, Option } from "./option.ts";
 import { flagOf, OPTION_NAMES, OPTIONS, variableOf } from "./options.ts";
 import type { OptionName } from "./options.ts";
 import { CONFIG_FLAG, CONFIG_VARIABLE } from "./sources.ts";
+import { redactTransforms } from "./transforms.ts";
 
 /** What stands for a secret that is set. */
 const HIDDEN = "(hidden)";
@@ -11,7 +12,8 @@ const HIDDEN = "(hidden)";
 /** The configuration with every secret hidden, for logs and `tickwire check`. */
 export function redact(config: BrokerConfig): Readonly<Record<OptionName, unknown>> {
   const shown = OPTION_NAMES.map((name) => {
-    const value: unknown = config[name];
+    const value: unknown =
+      name === "transforms" ? redactTransforms(config.transforms) : config[name];
     const isSet = Array.isArray(value) ? value.length > 0 : value !== null;
     return [name, OPTIONS[name].isSecret && isSet ? HIDDEN : value];
   });

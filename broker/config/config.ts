@@ -103,7 +103,8 @@ export function finishConfig(
 }
 
 function freeze(values: ConfigValues): BrokerConfig {
-  const { historySize, historyTtlMs, flushIntervalMs, presence, maxPayloadBytes, ack } = values;
+  const { historySize, historyTtlMs, flushIntervalMs, presence, maxPayloadBytes } = values;
+  const { ack, routing, delivery } = values;
   const namespaces = resolveNamespaces(values.namespaces, {
     historySize,
     historyTtlMs,
@@ -112,6 +113,10 @@ function freeze(values: ConfigValues): BrokerConfig {
     maxPayloadBytes,
     maxSubscribers: values.maxSubscribersPerChannel,
     ack,
+    routing,
+    delivery,
+    traceRate: values.traceRate,
+    slowMs: values.slowMs,
   });
   for (const value of Object.values(values)) if (Array.isArray(value)) Object.freeze(value);
   return Object.freeze({ ...values, namespaces }) as BrokerConfig;

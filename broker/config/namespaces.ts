@@ -1,8 +1,8 @@
 import { channelNameKind, patternCovers } from "../../protocol/channel-name.ts";
-import { ACK_LEVELS } from "../namespace.ts";
+import { ACK_LEVELS, DELIVERIES, ROUTINGS } from "../namespace.ts";
 import type { NamespaceOptions } from "../namespace.ts";
 import { BadValue } from "./config-error.ts";
-import { boolean, choice, duration, integer, shown, size } from "./option.ts";
+import { boolean, choice, duration, integer, share, shown, size } from "./option.ts";
 import type { Option } from "./option.ts";
 import { nearest } from "./suggest.ts";
 
@@ -57,6 +57,20 @@ export const NAMESPACE_OPTIONS = {
     fallbackText: "accepted",
     text: "When a publish over Redis is acknowledged: taken in by the node (none), stored (accepted), or stored on a replica too (replicated).",
   }),
+  routing: choice({
+    group,
+    choices: ROUTINGS,
+    fallback: () => "partition" as const,
+    fallbackText: "partition",
+    text: "What brokers exchange publications of a channel over: the Redis pub/sub channel of its partition, or one of its own (channel), which takes no pattern subscriptions; for very many private channels over many brokers.",
+  }),
+  delivery: choice({
+    group,
+    choices: DELIVERIES,
+    fallback: () => "total" as const,
+    fallbackText: "total",
+    text: "Whether all subscribers get publications over Redis, in one order (total), or those on the publisher's own broker before that, each publisher's in its order (local-first); local-first needs historySize 0.",
+  }),
   maxPayloadBytes: size({
     group: "Limits",
     fallback: 64_512,
@@ -71,6 +85,19 @@ export const NAMESPACE_OPTIONS = {
     max: 10_000_000,
     unit: "subscriptions",
     text: "Subscribers one channel may have on this node; 0 sets no limit.",
+  }),
+  traceRate: share({
+    group: "Tracing",
+    fallback: 0.001,
+    text: "Share of publications that are traced whatever becomes of them, while traces are exported (OTEL_* variables).",
+  }),
+  slowMs: duration({
+    group: "Tracing",
+    unit: "ms",
+    fallback: 250,
+    min: 0,
+    max: 600_000,
+    text: "A delivery that takes longer than this is traced and listed as slow; 0 does neither.",
   }),
 } as const;
 

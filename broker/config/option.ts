@@ -8,7 +8,9 @@ export const GROUPS = [
   "Limits",
   "Sessions",
   "History and channels",
+  "Transforms",
   "Redis",
+  "Tracing",
   "Logging",
 ] as const;
 
@@ -100,6 +102,25 @@ export function integer(spec: NumberOptions & { readonly unit?: string }): Optio
       const value = wholeNumber(raw);
       if (value === null) throw new BadValue(`${shown(raw)} is not a number; give ${range}`);
       return inRange(value, raw, spec.min, spec.max, range);
+    },
+  });
+}
+
+/** A share of something: 0 is none, 1 all of it. */
+export function share(
+  spec: Common & { readonly fallback: number },
+): Option<number, number | string> {
+  return row(spec, {
+    type: "number",
+    range: "0 to 1",
+    fallback: () => spec.fallback,
+    fallbackText: `${spec.fallback}`,
+    parse: (raw) => {
+      const isText = typeof raw === "string" && /^\d*\.?\d+(e-\d+)?$/i.test(raw.trim());
+      const value = isText ? Number(raw) : raw;
+      if (typeof value !== "number" || !(value >= 0 && value <= 1))
+        throw new BadValue(`${shown(raw)} is out of range; give a number from 0 to 1, like 0.001`);
+      return value;
     },
   });
 }

@@ -12,6 +12,8 @@ import { NAMESPACE_OPTIONS, namespacesOption } from "./namespaces.ts";
 import { boolean, choice, duration, integer, size } from "./option.ts";
 import { REDIS_OPTIONS } from "./redis-options.ts";
 import { optionalText, requiredText, textList } from "./text-option.ts";
+import { TRACE_OPTIONS } from "./trace-options.ts";
+import { TRANSFORM_OPTIONS } from "./transforms.ts";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -301,6 +303,8 @@ export const OPTIONS = {
   historyTtlMs: NAMESPACE_OPTIONS.historyTtlMs,
   flushIntervalMs: NAMESPACE_OPTIONS.flushIntervalMs,
   ack: NAMESPACE_OPTIONS.ack,
+  routing: NAMESPACE_OPTIONS.routing,
+  delivery: NAMESPACE_OPTIONS.delivery,
   presence: NAMESPACE_OPTIONS.presence,
   channelIdleMs: duration({
     group: "History and channels",
@@ -328,7 +332,11 @@ export const OPTIONS = {
   }),
   namespaces: namespacesOption,
 
+  ...TRANSFORM_OPTIONS,
+
   ...REDIS_OPTIONS,
+
+  ...TRACE_OPTIONS,
 
   log: choice({
     group: "Logging",

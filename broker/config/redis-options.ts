@@ -1,4 +1,10 @@
-import { checkRedisPrefix, checkRedisSeed, checkRedisSentinel, checkRedisUrl } from "./checks.ts";
+import {
+  checkCertificateFile,
+  checkRedisPrefix,
+  checkRedisSeed,
+  checkRedisSentinel,
+  checkRedisUrl,
+} from "./checks.ts";
 import { duration, integer } from "./option.ts";
 import { optionalText, requiredText, textList } from "./text-option.ts";
 
@@ -28,6 +34,23 @@ export const REDIS_OPTIONS = {
     type: "name@host:port,...",
     check: checkRedisSentinel,
     text: "A master watched by Redis Sentinel: its name and the sentinels to ask.",
+  }),
+  redisUser: optionalText({
+    group: "Redis",
+    isSecret: false,
+    text: "User of the master that Sentinel names, and of its replicas; URLs carry their own.",
+  }),
+  redisPassword: optionalText({
+    group: "Redis",
+    isSecret: true,
+    text: "Password of the master that Sentinel names, and of its replicas; URLs carry their own.",
+  }),
+  redisCa: optionalText({
+    group: "Redis",
+    isSecret: false,
+    type: "path",
+    check: checkCertificateFile,
+    text: "PEM file of the authorities to trust for rediss:// URLs, where the system does not know them.",
   }),
   redisPrefix: requiredText({
     group: "Redis",

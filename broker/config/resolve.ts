@@ -7,6 +7,7 @@ import type { BrokerConfig, RawValue } from "./config.ts";
 import { OPTION_NAMES } from "./options.ts";
 import type { OptionName } from "./options.ts";
 import { readEnvironment, readFlags } from "./sources.ts";
+import { anchorTransforms } from "./transforms.ts";
 
 export interface ConfigRequest {
   /** Arguments after the command's name. */
@@ -37,7 +38,10 @@ export async function resolveConfig(request: ConfigRequest): Promise<ResolvedCon
   const given = new Map<OptionName, RawValue>();
   const named = flags.file ?? environment.file;
   const file = await readFile(named, request.cwd, problems);
-  if (file !== null) collectInput(file.content, ` in ${file.name}`, given, problems);
+  if (file !== null) {
+    const content = anchorTransforms(file.content, file.directory);
+    collectInput(content, ` in ${file.name}`, given, problems);
+  }
   for (const source of [environment, flags]) {
     problems.push(...source.problems);
     for (const [name, value] of source.given) given.set(name, value);

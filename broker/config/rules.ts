@@ -32,7 +32,7 @@ function fittingAlgorithms({ tokenSecret, tokenPublicKey }: Keys): readonly Toke
 
 /** Pairs of options that cannot go together, each with what to do about it. */
 export function findConflicts(config: ConfigValues): ConfigProblem[] {
-  return [...accessConflicts(config), ...sizeConflicts(config), ...redisConflicts(config)];
+  return [...accessConflicts(config), ...sizeConflicts(config), ...orderConflicts(config), ...redisConflicts(config)];
 }
 
 function accessConflicts(config: ConfigValues): ConfigProblem[] {
@@ -113,6 +113,28 @@ function sizeConflicts(config: ConfigValues): ConfigProblem[] {
       where: "outboundTotalBytes, outboundBytes",
       message: `${formatBytes(outboundTotalBytes)} for all sessions is below ${formatBytes(outboundBytes)} for one; raise outboundTotalBytes`,
     });
+  return problems;
+}
+
+/** Offsets that all brokers share, and an order that they do not, exclude one another. */
+function orderConflicts({ historySize, delivery, namespaces }: ConfigValues): ConfigProblem[] {
+  const problems: ConfigProblem[] = [];
+  const check = (where: string, size: number, order: string): void => {
+    if (order !== "local-first" || size === 0) return;
+    problems.push({
+      where,
+      message: `local-first channels have no order that all brokers share, so they can keep no history to recover from; set historySize to 0 (it is ${size}) or delivery to total`,
+    });
+  };
+  const isCovered = namespaces.some(({ pattern }) => pattern === ">");
+  if (!isCovered) check("delivery, historySize", historySize, delivery);
+  for (const one of namespaces) {
+    check(
+      `namespaces, "${one.pattern}"`,
+      one.historySize ?? historySize,
+      one.delivery ?? delivery,
+    );
+  }
   return problems;
 }
 

@@ -1,5 +1,6 @@
 import { parseSentinel } from "../config/checks.ts";
 import type { BrokerConfig } from "../config/config.ts";
+import { readFile } from "../config/text-option.ts";
 import type { Clock, Logger } from "../ports.ts";
 import type { Stats } from "../stats.ts";
 import type { Engine } from "./engine.ts";
@@ -48,13 +49,19 @@ export function createEngine(
 }
 
 function redisTopology(config: BrokerConfig): RedisTopologyOptions | null {
-  if (config.redisCluster.length > 0) return { type: "cluster", seeds: config.redisCluster };
+  const ca = config.redisCa === null ? undefined : readFile(config.redisCa);
+  if (config.redisCluster.length > 0) return { type: "cluster", seeds: config.redisCluster, ca };
   if (config.redisSentinel !== null) {
-    return {
-      type: "servers",
-      shards: [{ type: "sentinel", ...parseSentinel(config.redisSentinel) }],
+    const login = {
+      username: config.redisUser ?? undefined,
+      password: config.redisPassword ?? undefined,
     };
+    const address = { type: "sentinel" as const, ...parseSentinel(config.redisSentinel), ...login };
+    return { type: "servers", shards: [address] };
   }
   if (config.redis.length === 0) return null;
-  return { type: "servers", shards: config.redis.map((url) => ({ type: "url" as const, url })) };
+  return {
+    type: "servers",
+    shards: config.redis.map((url) => ({ type: "url" as const, url, ca })),
+  };
 }

@@ -1,9 +1,11 @@
 import type { HistoryResult } from "../../protocol/messages/history.ts";
 import type { PresenceMember } from "../../protocol/messages/presence.ts";
 import type { StreamPosition } from "../../protocol/position.ts";
-import type { BrokerError } from "../api.ts";
+import type { BrokerError, ShardHealth } from "../api.ts";
 import type { Directory, LocalDirectory } from "../directory.ts";
 import type { NamespaceOptions } from "../namespace.ts";
+import type { EngineTracer, TracePeers } from "../tracing/bus-tracer.ts";
+import type { PublishTrace } from "../tracing/publish-trace.ts";
 import type { Stream } from "./stream.ts";
 
 /** Gets the outcome of a publish whose offset was not known at once. */
@@ -42,6 +44,18 @@ export interface Engine {
   /** Whether publishes can be expected to succeed. */
   isReady(): boolean;
 
+  /** The servers it works with. An engine of one process has none. */
+  shards?(): readonly ShardHealth[];
+
+  /**
+   * Whether what other nodes publish on a stream (null: on any) reaches this node, but for the shortest
+   * interruptions. Without this it always does.
+   */
+  isReached?(stream: Stream | null): boolean;
+
+  /** Sets who hears that `isReached` answers otherwise now. */
+  onReachChanged?(changed: () => void): void;
+
   /** This node's stream of a channel, made when there is none. */
   open(name: string, options: NamespaceOptions): Stream;
 
@@ -71,6 +85,7 @@ export interface Engine {
    * @param meta encoded meta field, or null for a plain publication
    * @param publicationId idempotency key, or null
    * @param requestId handed back to `ack`
+   * @param trace of a publication that is traced; `meta` is then the trace's
    */
   publish(
     stream: Stream,
@@ -81,6 +96,7 @@ export interface Engine {
     publicationId: string | null,
     ack: PublishAck | null,
     requestId: number,
+    trace?: PublishTrace | null,
   ): number;
 
   /** Kept publications; `complete` is false when some after `since` are gone. */
@@ -95,6 +111,9 @@ export interface Engine {
    * `start`. An engine of one process has none: what the node knows is all there is.
    */
   createDirectory?(local: LocalDirectory): Directory;
+
+  /** Tells `tracer` from now on what goes between nodes. Only of an engine that spans several. */
+  connectTracing?(tracer: EngineTracer): TracePeers;
 
   /** Lets go of what has expired. Called every few seconds. */
   sweep(nowMs: number): void;

@@ -3,6 +3,7 @@ import type { PresenceMember } from "../../protocol/messages/presence.ts";
 import { readHistory } from "../history.ts";
 import type { NamespaceOptions } from "../namespace.ts";
 import type { Clock } from "../ports.ts";
+import type { PublishTrace } from "../tracing/publish-trace.ts";
 import type { Engine, HistoryQuery, PublishAck } from "./engine.ts";
 import { randomEpoch } from "./epoch.ts";
 import { IdempotencyWindow } from "./idempotency-window.ts";
@@ -18,6 +19,7 @@ class MemoryStream implements Stream {
   readonly options: NamespaceOptions;
   readonly epoch = randomEpoch();
   readonly parent = null;
+  arrival: Stream["arrival"] = null;
   readonly log: PublicationLog;
   listener: Stream["listener"] = null;
   ids: IdempotencyWindow | null = null;
@@ -122,6 +124,7 @@ export class MemoryEngine implements Engine {
     publicationId: string | null,
     _ack: PublishAck | null,
     _requestId: number,
+    trace: PublishTrace | null = null,
   ): number {
     const own = stream as MemoryStream;
     const { log, listener } = own;
@@ -141,6 +144,9 @@ export class MemoryEngine implements Engine {
     if (publicationId !== null) this.#idsOf(own).remember(publicationId, offset, this.#nowMs);
     if (listener !== null) listener.appended();
     else log.takePending();
+    if (trace !== null) {
+      listener?.tracedAppended?.({ offset, payloadBytes: end - start, own: trace, meta });
+    }
     return offset;
   }
 

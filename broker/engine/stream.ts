@@ -1,5 +1,7 @@
 import type { PresenceMember } from "../../protocol/messages/presence.ts";
 import type { NamespaceOptions } from "../namespace.ts";
+import type { TracedPublication } from "../tracing/delivery-stamp.ts";
+import type { BatchArrival } from "../tracing/flight-recorder.ts";
 import type { PublicationLog } from "./publication-log.ts";
 
 /** Who on this node wants to know what happens on a stream; the hub's channel. */
@@ -8,6 +10,8 @@ export interface StreamListener {
   mustTake(): void;
   /** Called after each append. */
   appended(): void;
+  /** The publication appended last is traced; called after `appended`. */
+  tracedAppended?(publication: TracedPublication): void;
   /** The epoch is another, but not a publication is missing: offsets go on. */
   epochChanged(): void;
   /** Publications are missing that cannot be had: `epoch` and `log` have been replaced. */
@@ -27,4 +31,6 @@ export interface Stream {
   parent: { readonly epoch: string; readonly forkOffset: number } | null;
   log: PublicationLog;
   listener: StreamListener | null;
+  /** Where the oldest pending publication came from, when it was not published on this node alone. */
+  arrival: BatchArrival | null;
 }

@@ -18,7 +18,7 @@ export interface HttpHandlerParts {
   readonly authenticator: Authenticator;
   readonly logger: Logger;
   /** What /metrics answers. */
-  readonly metricsText: () => string;
+  readonly metricsText: RouteContext["metricsText"];
   /** For a whole body, ms. */
   readonly bodyTimeoutMs?: number;
 }
@@ -44,7 +44,7 @@ export function createHttpHandler(
 ): (request: Request, info: RequestInfo) => Promise<Response> {
   const { api, config, authenticator, logger, metricsText } = parts;
   const access: AccessParts = { config, authenticator, apiKeys: new ApiKeys(config.apiKeys) };
-  const context: RouteContext = { api, metricsText };
+  const context: RouteContext = { api, config, metricsText };
   const limits: BodyLimits = {
     maxBytes: config.httpMaxBodyBytes,
     timeoutMs: parts.bodyTimeoutMs ?? BODY_TIMEOUT_MS,
@@ -83,9 +83,10 @@ function findRoute(path: string, method: string): Route {
   });
 }
 
-function answer({ resultType }: Route, { status = 200, content }: Result): Response {
-  if (resultType === undefined) return Response.json(content, { status });
-  return new Response(String(content), { status, headers: { "Content-Type": resultType } });
+function answer({ resultType }: Route, { status = 200, content, contentType }: Result): Response {
+  const type = contentType ?? resultType;
+  if (type === undefined) return Response.json(content, { status });
+  return new Response(String(content), { status, headers: { "Content-Type": type } });
 }
 
 /** Adds what every answer has. Of the answer to a HEAD, Bun sends the headers only. */

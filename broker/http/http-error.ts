@@ -1,7 +1,8 @@
 import { Code } from "../../protocol/codes.ts";
 import type { CodeInfo } from "../../protocol/codes.ts";
 import { ProtocolError } from "../../protocol/errors.ts";
-import { BrokerError } from "../api.ts";
+import { BrokerError, TransformChangeError } from "../api.ts";
+import type { TransformFaultReport } from "../api.ts";
 import { AccessError } from "../ports.ts";
 
 /** A request refused by the HTTP layer itself, with a code of the registry. */
@@ -35,6 +36,8 @@ export interface ErrorBody {
   readonly name: string;
   readonly message: string;
   readonly retryAfterMs?: number;
+  /** What is wrong with a transform, and where. */
+  readonly fault?: TransformFaultReport;
 }
 
 /** Null for what nobody expected, of which a client must learn nothing. */
@@ -47,13 +50,23 @@ export function errorBody(error: unknown): (ErrorBody & { readonly status: numbe
   if (!isExpected) return null;
   const { code, name, httpStatus } = error.info;
   const retryAfterMs = error instanceof BrokerError ? error.retryAfterMs : null;
+  const fault = error instanceof TransformChangeError ? error.fault : null;
   return {
-    status: error instanceof HttpError ? error.status : httpStatus,
+    status: statusOf(error, httpStatus),
     code,
     name,
     message: error.message,
     ...(retryAfterMs === null ? {} : { retryAfterMs }),
+    ...(fault === null ? {} : { fault }),
   };
+}
+
+/** What was asked for is well formed, and still cannot be done. */
+const UNPROCESSABLE = 422;
+
+function statusOf(error: Error, usual: number): number {
+  if (error instanceof HttpError) return error.status;
+  return error instanceof TransformChangeError ? UNPROCESSABLE : usual;
 }
 
 /** Error body of what nobody expected. */

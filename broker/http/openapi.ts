@@ -6,6 +6,14 @@ import { disconnectRoute, revokeRoute } from "./routes/control.ts";
 import { healthRoute, livezRoute, metricsRoute } from "./routes/health.ts";
 import { batchRoute, publishRoute } from "./routes/publish.ts";
 import { channelsRoute, connectionsRoute, historyRoute, presenceRoute } from "./routes/read.ts";
+import {
+  changeTraceRulesRoute,
+  slowRoute,
+  traceRoute,
+  traceRulesRoute,
+  tracesRoute,
+} from "./routes/trace.ts";
+import { dryRunRoute, changeTransformRoute, transformsRoute } from "./routes/transforms.ts";
 import type { JsonSchema } from "./schema.ts";
 
 /** Version of the HTTP API, apart from the wire protocol's. */
@@ -21,6 +29,25 @@ const ERROR_SCHEMA = {
         name: { type: "string" },
         message: { type: "string" },
         retryAfterMs: { type: "integer" },
+        fault: {
+          type: "object",
+          description: "Of a transform that cannot be taken into use: what is wrong, and where.",
+          properties: {
+            type: { type: "string" },
+            message: { type: "string" },
+            file: { type: ["string", "null"] },
+            line: { type: ["integer", "null"] },
+            issues: {
+              type: "array",
+              items: {
+                type: "object",
+                properties: { path: { type: "string" }, message: { type: "string" } },
+                required: ["path", "message"],
+              },
+            },
+          },
+          required: ["type", "message", "file", "line", "issues"],
+        },
       },
       required: ["code", "name", "message"],
     },
@@ -64,6 +91,14 @@ export const ROUTES: readonly Route[] = [
   connectionsRoute,
   disconnectRoute,
   revokeRoute,
+  transformsRoute,
+  changeTransformRoute,
+  dryRunRoute,
+  traceRoute,
+  tracesRoute,
+  slowRoute,
+  traceRulesRoute,
+  changeTraceRulesRoute,
   openapiRoute("/openapi.json", "openapi"),
   openapiRoute("/v1/openapi.json", "openapiV1"),
 ];
@@ -131,6 +166,9 @@ function responses(one: Route): JsonSchema {
   }
   for (const [status, infos] of codes) {
     byStatus[status] = errorAnswer(infos.map(codeText).join("; "));
+  }
+  for (const [status, description] of Object.entries(one.errorStatuses ?? {})) {
+    byStatus[status] = errorAnswer(description);
   }
   if (body !== null) {
     byStatus[408] = errorAnswer("bad_frame: the body took too long");

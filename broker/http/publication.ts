@@ -25,7 +25,7 @@ export const PAYLOAD_JSON = {
   description: 'The payload: its UTF-8 text, or {"b64": base64} for bytes that are no text.',
 } as const;
 
-const payloadSchema: Schema<Uint8Array> = {
+export const payloadSchema: Schema<Uint8Array> = {
   json: PAYLOAD_JSON,
   isOptional: false,
   parse: (value, name) => {

@@ -1,15 +1,24 @@
 import { Code } from "../../protocol/codes.ts";
 import type { CodeInfo } from "../../protocol/codes.ts";
 import type { BrokerApi } from "../api.ts";
+import type { BrokerConfig } from "../config/config.ts";
 import type { Access, Caller } from "./access.ts";
 import { badInput } from "./http-error.ts";
 import { object } from "./schema.ts";
 import type { Fields, FieldValues, JsonSchema, Schema } from "./schema.ts";
 
+/** Text of a type that depends on the request. */
+export interface MetricsText {
+  readonly text: string;
+  readonly contentType: string;
+}
+
 /** What handlers work with. */
 export interface RouteContext {
   readonly api: BrokerApi;
-  readonly metricsText: () => string;
+  readonly config: BrokerConfig;
+  /** In the form the scraper's Accept header asks for. */
+  readonly metricsText: (accept: string | null) => MetricsText;
 }
 
 export interface Call<Query, Body> {
@@ -23,8 +32,9 @@ export interface Call<Query, Body> {
 /** What a route answers when all is well. */
 export interface Result {
   readonly status?: number;
-  /** Written as JSON, unless the route has a type of its own. */
+  /** Written as JSON, unless the route or this answer has a type of its own. */
   readonly content: unknown;
+  readonly contentType?: string;
 }
 
 interface RouteInfo {
@@ -40,6 +50,8 @@ interface RouteInfo {
   readonly codes: readonly CodeInfo[];
   /** Statuses other than 200 that carry a result and no error. */
   readonly otherStatuses?: Readonly<Record<number, string>>;
+  /** Statuses of its own for refusals, where HTTP knows better than the code. */
+  readonly errorStatuses?: Readonly<Record<number, string>>;
 }
 
 /** One operation: what dispatches it, checks its input and describes it in the OpenAPI document. */

@@ -6,7 +6,8 @@ import { Op } from "../op.ts";
 
 /**
  * [32, id, version, connection, user | nil, node, serverTimeMs, tokenExpiresInMs,
- *  [pingIntervalMs, maxMessageBytes, maxPayloadBytes, maxSubscriptions]]  the reply to connect [P-6.1]
+ *  [pingIntervalMs, maxMessageBytes, maxPayloadBytes, maxSubscriptions, receiptIntervalMs, slowMs]]
+ *   the reply to connect [P-6.1]
  */
 export interface ConnectedReply {
   readonly type: "connected";
@@ -32,10 +33,19 @@ export interface ConnectionLimits {
   readonly maxPayloadBytes: number;
   /** Subscriptions at a time. */
   readonly maxSubscriptions: number;
+  /** Report the newest publication at most this often, ms; 0 for never. Null: the broker does not say. */
+  readonly receiptIntervalMs: number | null;
+  /** Report one that took longer than this at once, ms; 0 for none. */
+  readonly slowMs: number | null;
 }
 
 export function encodeConnected(reply: Omit<ConnectedReply, "type">): Frame {
   const { pingIntervalMs, maxMessageBytes, maxPayloadBytes, maxSubscriptions } = reply.limits;
+  const { receiptIntervalMs, slowMs } = reply.limits;
+  const limits = [pingIntervalMs, maxMessageBytes, maxPayloadBytes, maxSubscriptions];
+  // Fields at the end that say nothing are left out.
+  if (receiptIntervalMs !== null) limits.push(receiptIntervalMs);
+  if (receiptIntervalMs !== null && slowMs !== null) limits.push(slowMs);
   return [
     Op.connected,
     reply.id,
@@ -45,7 +55,7 @@ export function encodeConnected(reply: Omit<ConnectedReply, "type">): Frame {
     reply.node,
     reply.serverTimeMs,
     reply.tokenExpiresInMs,
-    [pingIntervalMs, maxMessageBytes, maxPayloadBytes, maxSubscriptions],
+    limits,
   ];
 }
 
@@ -65,6 +75,12 @@ export function decodeConnected(frame: RawFrame): ConnectedReply {
       maxMessageBytes: uintField(limits[1], "maxMessageBytes"),
       maxPayloadBytes: uintField(limits[2], "maxPayloadBytes"),
       maxSubscriptions: uintField(limits[3], "maxSubscriptions"),
+      receiptIntervalMs: optionalUint(limits[4], "receiptIntervalMs"),
+      slowMs: optionalUint(limits[5], "slowMs"),
     },
   };
+}
+
+function optionalUint(value: unknown, name: string): number | null {
+  return value === undefined || value === null ? null : uintField(value, name);
 }

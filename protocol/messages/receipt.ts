@@ -3,7 +3,10 @@ import { uintField } from "../fields.ts";
 import type { Frame } from "../frame.ts";
 import { Op } from "../op.ts";
 
-/** [10, channelId, offset, receivedAtMs]  a client tells when a publication reached it; no reply [P-6.10] */
+/**
+ * [10, channelId, offset, receivedAtMs, uncertaintyMs | nil]
+ * a client tells when a publication reached it; no reply [P-6.10]
+ */
 export interface ReceiptCommand {
   readonly type: "receipt";
   readonly id: 0;
@@ -11,10 +14,14 @@ export interface ReceiptCommand {
   readonly offset: number;
   /** On the broker's clock, as the client estimates it from ping and pong, ms since 1970. */
   readonly receivedAtMs: number;
+  /** By how much that may be wrong, ms; null when the client does not know. */
+  readonly uncertaintyMs: number | null;
 }
 
 export function encodeReceipt(command: Omit<ReceiptCommand, "type" | "id">): Frame {
-  return [Op.receipt, command.channelId, command.offset, command.receivedAtMs];
+  const { channelId, offset, receivedAtMs, uncertaintyMs } = command;
+  if (uncertaintyMs === null) return [Op.receipt, channelId, offset, receivedAtMs];
+  return [Op.receipt, channelId, offset, receivedAtMs, uncertaintyMs];
 }
 
 export function decodeReceipt(frame: RawFrame): ReceiptCommand {
@@ -24,5 +31,7 @@ export function decodeReceipt(frame: RawFrame): ReceiptCommand {
     channelId: uintField(frame[1], "channelId"),
     offset: uintField(frame[2], "offset"),
     receivedAtMs: uintField(frame[3], "receivedAtMs"),
+    uncertaintyMs:
+      frame[4] === undefined || frame[4] === null ? null : uintField(frame[4], "uncertaintyMs"),
   };
 }

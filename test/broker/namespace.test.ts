@@ -22,6 +22,21 @@ describe("namespaces", () => {
     expect(sizeOf("chat")).toBe(9);
   });
 
+  test("offer no pattern that could match a channel with a pub/sub channel of its own", () => {
+    const { namespaces } = buildConfig({
+      namespaces: [
+        { pattern: "user.feed.>" },
+        { pattern: "user.*", routing: "channel" },
+        { pattern: "*.private.>", routing: "channel" },
+      ],
+    });
+    const found = new Namespaces(namespaces);
+    const refused = [">", "*.*", "user.>", "user.*", "*.a", "room.*.x", "room.>", "user.*.x"];
+    const offered = ["*", "room.*", "user.feed.>", "user.feed.private.*", "user.a.*", "*.a.>"];
+    expect(refused.filter((pattern) => found.offersPattern(pattern))).toEqual([]);
+    expect(offered.filter((pattern) => !found.offersPattern(pattern))).toEqual([]);
+  });
+
   test("cannot be made without one for everything else", () => {
     const { namespaces } = buildConfig({ namespaces: [{ pattern: "chat.>" }] });
     expect(() => new Namespaces(namespaces.slice(0, 1))).toThrow("'>'");

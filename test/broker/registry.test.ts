@@ -45,6 +45,7 @@ function identityOf(user: string | null): Identity {
     issuedAtMs: 0,
     tokenId: null,
     isAdmin: false,
+    mayTrace: false,
   };
 }
 

@@ -93,6 +93,7 @@ export class ChaosSubscriber implements Disposable {
       case "leave":
       case "drain":
       case "token-expiring":
+      case "notice":
         break;
     }
   }

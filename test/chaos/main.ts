@@ -2,6 +2,10 @@
 //
 //   npm run chaos -- --minutes 10 --seed 7 --topology cluster
 //
+//   npm run chaos -- --figures
+//
+// measures instead how long it takes to find and mend one fault of each kind, and compares with what is promised.
+//
 // Prints a line per fault with what the checker counted, and the totals at the end. Exits with 1 when
 // something was lost unsaid, doubled, inverted or wedged.
 
@@ -12,6 +16,7 @@ import type { ChaosNode, NodeEvent } from "./chaos-node.ts";
 import { startNode } from "./chaos-node.ts";
 import { ChaosRound } from "./chaos-round.ts";
 import { NO_VIOLATIONS, violationsOf } from "./delivery-checker.ts";
+import { measureFigures } from "./figures/figures.ts";
 import { NEMESES, nemesesFor } from "./nemeses.ts";
 import type { NemesisName } from "./nemeses.ts";
 import { startTopology, TOPOLOGIES } from "./redis-topology.ts";
@@ -40,6 +45,8 @@ interface ChaosOptions {
   readonly minutes: number;
   readonly seed: number;
   readonly topologies: readonly TopologyName[];
+  /** Measures what is promised instead. */
+  readonly figures: boolean;
 }
 
 class ChaosRun {
@@ -160,6 +167,7 @@ function readOptions(): ChaosOptions {
       minutes: { type: "string", default: "5" },
       seed: { type: "string", default: String(Date.now() % 1_000_000) },
       topology: { type: "string" },
+      figures: { type: "boolean", default: false },
     },
   });
   const topologies = TOPOLOGIES.filter((name) => (values.topology ?? name) === name);
@@ -168,11 +176,12 @@ function readOptions(): ChaosOptions {
     throw new Error(`--topology must be one of ${TOPOLOGIES.join(", ")}`);
   if (!(minutes > 0) || !Number.isInteger(seed))
     throw new Error("--minutes and --seed are numbers");
-  return { minutes, seed, topologies };
+  return { minutes, seed, topologies, figures: values.figures };
 }
 
 async function main(): Promise<number> {
-  const { minutes, seed, topologies } = readOptions();
+  const { minutes, seed, topologies, figures } = readOptions();
+  if (figures) return (await measureFigures(print)) ? 0 : 1;
   print(`seed ${seed}, ${minutes} minutes over ${topologies.join(", ")}`);
   const random = new Random(seed);
   let violatedCount = 0;

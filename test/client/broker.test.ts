@@ -4,8 +4,8 @@ import { connect, defineChannel, TickwireClient } from "../../client/index.ts";
 import type { Publication, Subscription } from "../../client/index.ts";
 import { startBroker } from "../support/broker.ts";
 import { collect, once, refusal } from "../support/client-events.ts";
+import { FaultProxy } from "../support/fault-proxy.ts";
 import { Deliveries } from "../support/subscribed-client.ts";
-import { TcpProxy } from "../support/tcp-proxy.ts";
 
 /* The SDK with a real broker: what the scripted peer's tests take for granted about the other side. */
 
@@ -70,7 +70,7 @@ test("one subscription is refused, the connection is not", async () => {
 
 test("through cuts and cuts, every publication arrives once and in order", async () => {
   await using broker = await startBroker();
-  await using proxy = await TcpProxy.start(broker.port);
+  await using proxy = await FaultProxy.start(broker.port);
   await using publisher = await connect(broker.url);
   await using client = new TickwireClient(`ws://127.0.0.1:${proxy.port}`, { random: () => 0 });
   const exact = new Deliveries();
@@ -111,7 +111,7 @@ test("through cuts and cuts, every publication arrives once and in order", async
 
 test("publications with ids survive cuts and are stored once", async () => {
   await using broker = await startBroker();
-  await using proxy = await TcpProxy.start(broker.port);
+  await using proxy = await FaultProxy.start(broker.port);
   await using client = new TickwireClient(`ws://127.0.0.1:${proxy.port}`, { random: () => 0 });
   await using reader = await connect(broker.url);
   const results: Promise<{ offset: number }>[] = [];
@@ -142,7 +142,7 @@ test("publications with ids survive cuts and are stored once", async () => {
 
 test("a draining broker hands its clients over without an error", async () => {
   const broker = await startBroker();
-  await using proxy = await TcpProxy.start(broker.port);
+  await using proxy = await FaultProxy.start(broker.port);
   await using client = new TickwireClient(`ws://127.0.0.1:${proxy.port}`, { random: () => 0.5 });
   await client.ready();
   const errors = collect(client, "error");

@@ -4,6 +4,7 @@ import { connect, TickwireClient } from "../../client/index.ts";
 import type { ClientOptions } from "../../client/index.ts";
 import { Code } from "../../protocol/codes.ts";
 import { encodeDrain } from "../../protocol/messages/drain.ts";
+import { encodeNotice } from "../../protocol/messages/notice.ts";
 import { encodePong } from "../../protocol/messages/ping.ts";
 import { PROTOCOL_VERSION, SUBPROTOCOL_JSON } from "../../protocol/version.ts";
 import { collect, once, refusal, thrown } from "../support/client-events.ts";
@@ -291,4 +292,19 @@ test("a listener that throws is told as an error, and stops nothing", async () =
   await peer.accepted();
   await connected;
   expect(errors).toMatchObject([{ code: "listener_failed", cause: mine }]);
+});
+
+test("a notice of the broker is an event, and changes nothing", async () => {
+  await using peer = new ScriptedPeer();
+  await using client = new TickwireClient(peer.url);
+  const connection = await peer.accepted();
+  await client.ready();
+  const noticed = once(client, "notice");
+  const notice = { channel: "chat.room", state: "degraded", message: "cut off" } as const;
+  connection.send(encodeNotice(notice));
+  expect(await noticed).toMatchObject(notice);
+  const again = once(client, "notice");
+  connection.send(encodeNotice({ channel: null, state: "ok", message: "whole again" }));
+  expect(await again).toMatchObject({ channel: null, state: "ok" });
+  expect(client.state).toBe("connected");
 });

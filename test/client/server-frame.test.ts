@@ -10,6 +10,7 @@ import { encodeConnected } from "../../protocol/messages/connected.ts";
 import { encodeDrain } from "../../protocol/messages/drain.ts";
 import { encodeGap } from "../../protocol/messages/gap.ts";
 import { decodeHistoryResult, historyResult } from "../../protocol/messages/history.ts";
+import { encodeNotice } from "../../protocol/messages/notice.ts";
 import { encodePong } from "../../protocol/messages/ping.ts";
 import {
   decodePresenceResult,
@@ -62,6 +63,8 @@ function encode(frame: ServerFrame): Frame {
       return encodeDrain(frame.windowMs);
     case "token-expiring":
       return encodeTokenExpiring(frame.expiresInMs);
+    case "notice":
+      return encodeNotice(frame);
   }
 }
 

@@ -35,6 +35,8 @@ export interface EngineFactory {
    * that all nodes share; and ids are bounded by their time alone. Default: false.
    */
   readonly isShared?: boolean;
+  /** What channels are opened with, where a test does not say; default: `NAMESPACE`. */
+  readonly namespace?: NamespaceOptions;
   create(settings: EngineSettings): Promise<EngineUnderTest>;
 }
 
@@ -53,6 +55,10 @@ export const NAMESPACE: NamespaceOptions = {
   maxPayloadBytes: 1024 * 1024,
   maxSubscribers: 0,
   ack: "accepted",
+  routing: "partition",
+  delivery: "total",
+  traceRate: 0,
+  slowMs: 0,
 };
 
 /** What a publish led to. */
@@ -113,19 +119,21 @@ export class RecordingListener implements StreamListener {
 export class EngineBench implements AsyncDisposable {
   readonly #under: EngineUnderTest;
   readonly #isShared: boolean;
+  readonly #namespace: NamespaceOptions;
   readonly #listeners: RecordingListener[] = [];
   #lastRequestId = 0;
 
-  constructor(under: EngineUnderTest, isShared: boolean) {
+  constructor(under: EngineUnderTest, isShared: boolean, namespace = NAMESPACE) {
     this.#under = under;
     this.#isShared = isShared;
+    this.#namespace = namespace;
   }
 
   static async start(factory: EngineFactory, settings: EngineSettings = SETTINGS) {
     const under = await factory.create(settings);
     await under.engine.start();
     await under.settle();
-    return new EngineBench(under, factory.isShared ?? false);
+    return new EngineBench(under, factory.isShared ?? false, factory.namespace);
   }
 
   get engine(): Engine {
@@ -147,9 +155,14 @@ export class EngineBench implements AsyncDisposable {
     await this.#under.advance(ms);
   }
 
+  /** A stream nobody on this node is interested in yet. */
+  open(name: string, options: Partial<NamespaceOptions> = {}): Stream {
+    return this.engine.open(name, { ...this.#namespace, ...options });
+  }
+
   /** A stream as the hub holds it: with a listener, and an interest taken. */
   async attached(name: string, options: Partial<NamespaceOptions> = {}) {
-    const stream = this.engine.open(name, { ...NAMESPACE, ...options });
+    const stream = this.open(name, options);
     const listener = new RecordingListener(stream);
     this.#listeners.push(listener);
     await this.engine.attach(stream);

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 
 import { encodeMeta } from "../../broker/meta.ts";
 import { EMPTY_META } from "../../protocol/messages/meta.ts";
-import { EngineBench, NAMESPACE, numbered, SETTINGS, textsOf } from "./engine-harness.ts";
+import { EngineBench, numbered, SETTINGS, textsOf } from "./engine-harness.ts";
 import type { EngineFactory } from "./engine-harness.ts";
 
 /** Offsets, epochs, the order of calls, and publication ids. */
@@ -61,7 +61,7 @@ export function publishContract(factory: EngineFactory): void {
 
     test("publishes without a listener as well, and without one to acknowledge to", async () => {
       await using bench = await EngineBench.start(factory);
-      const stream = bench.engine.open("a", NAMESPACE);
+      const stream = bench.open("a");
       await bench.publishAll(stream, ["x1", "x2"]);
       bench.engine.publish(stream, new TextEncoder().encode("x3"), 0, 2, null, null, null, 0);
       await bench.settle();
@@ -107,14 +107,14 @@ export function publishContract(factory: EngineFactory): void {
   describe("streams", () => {
     test("are one for each name, with ids that are never the same", async () => {
       await using bench = await EngineBench.start(factory);
-      const a = bench.engine.open("a", NAMESPACE);
-      const b = bench.engine.open("b", NAMESPACE);
-      expect(bench.engine.open("a", NAMESPACE)).toBe(a);
+      const a = bench.open("a");
+      const b = bench.open("b");
+      expect(bench.open("a")).toBe(a);
       expect(a.name).toBe("a");
       expect(a.id).toBeGreaterThan(0);
       expect(b.id).not.toBe(a.id);
       bench.engine.close(a);
-      const again = bench.engine.open("a", NAMESPACE);
+      const again = bench.open("a");
       expect([a.id, b.id]).not.toContain(again.id);
     });
 

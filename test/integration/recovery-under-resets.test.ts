@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
 
 import { startBroker } from "../support/broker.ts";
+import { FaultProxy } from "../support/fault-proxy.ts";
 import { ProtocolClient, publishFrame } from "../support/protocol-client.ts";
 import { announceSeed, Random } from "../support/random.ts";
 import { RecoveringSubscriber } from "../support/recovering-subscriber.ts";
-import { TcpProxy } from "../support/tcp-proxy.ts";
 
 const seed = announceSeed("recovery-under-resets");
 const WINDOW = 20;
@@ -59,7 +59,7 @@ describe("with connections reset again and again", () => {
     await using node = await startBroker({ historySize: count, idempotencyKeys: 200 });
     await using probe = await ProtocolClient.connect(node.url);
     const { epoch } = await probe.history("a", 0);
-    await using proxy = await TcpProxy.start(node.port);
+    await using proxy = await FaultProxy.start(node.port);
     const url = `ws://127.0.0.1:${proxy.port}`;
     const random = new Random(seed);
     const subscribers = [
@@ -98,7 +98,7 @@ describe("with connections reset again and again", () => {
     const count = 2000;
     const historySize = 50;
     await using node = await startBroker({ historySize });
-    await using proxy = await TcpProxy.start(node.port);
+    await using proxy = await FaultProxy.start(node.port);
     const url = `ws://127.0.0.1:${proxy.port}`;
     const random = new Random(seed);
     const subscriber = new RecoveringSubscriber(url, "a");

@@ -2,11 +2,11 @@ import { describe, expect, test } from "bun:test";
 
 import type { Broker } from "../../broker/broker.ts";
 import { startBroker } from "../support/broker.ts";
+import { FaultProxy } from "../support/fault-proxy.ts";
 import { checkContiguous } from "../support/history-checker.ts";
 import { ProtocolClient, subscribeFrame } from "../support/protocol-client.ts";
 import { announceSeed, Random } from "../support/random.ts";
 import { StallingClient } from "../support/stalling-client.ts";
-import { TcpProxy } from "../support/tcp-proxy.ts";
 
 const seed = announceSeed("slow-consumers");
 
@@ -132,7 +132,7 @@ describe("a slow consumer", () => {
   test("that is frozen, as behind a dead network, is closed as well, and delays nobody", async () => {
     await using node = await startBroker({ outboundBytes: 64 * 1024, historySize: 0 });
     const { stats } = node.broker.api;
-    await using proxy = await TcpProxy.start(node.port);
+    await using proxy = await FaultProxy.start(node.port);
     await using frozen = await ProtocolClient.connect(`ws://127.0.0.1:${proxy.port}`);
     await using publisher = await ProtocolClient.connect(node.url);
     await using fast = await ProtocolClient.connect(node.url);

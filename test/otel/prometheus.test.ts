@@ -1,10 +1,11 @@
 import { describe, expect, test } from "bun:test";
 
+import type { Histogram } from "../../broker/histogram.ts";
 import { Stats } from "../../broker/stats.ts";
 import { INSTRUMENTS } from "../../otel/metrics.ts";
 import { renderPrometheus } from "../../otel/prometheus.ts";
 import { processSnapshot } from "../../otel/snapshot.ts";
-import type { MetricsSnapshot, ProcessSnapshot } from "../../otel/snapshot.ts";
+import type { MetricsSnapshot, ProcessSnapshot, TransformSnapshot } from "../../otel/snapshot.ts";
 import { Code } from "../../protocol/codes.ts";
 import { parsePrometheus } from "../support/prometheus-parser.ts";
 import type { PrometheusFamily, PrometheusSample } from "../support/prometheus-parser.ts";
@@ -18,8 +19,22 @@ const PROCESS: ProcessSnapshot = {
   cpuMs: 1500,
 };
 
+/** One transform that nothing went through yet. */
+const UNUSED_TRANSFORM: TransformSnapshot = {
+  id: "redact",
+  state: "running",
+  queued: 0,
+  heapBytes: 0,
+  verdicts: {},
+  faults: {},
+  restarts: {},
+  queueMs: { p50: 0, p99: 0 },
+  runMs: { p50: 0, p99: 0 },
+};
+
 function familiesOf(stats: Stats, process = PROCESS): Map<string, PrometheusFamily> {
-  const families = parsePrometheus(renderPrometheus({ stats, process }));
+  const snapshot = { stats, shards: [], process, transforms: [UNUSED_TRANSFORM] };
+  const families = parsePrometheus(renderPrometheus(snapshot));
   return new Map(families.map((family) => [family.name, family]));
 }
 
@@ -47,7 +62,7 @@ test("every instrument is there from the start, at 0 where it counts", () => {
 
 test("names, units and types follow the conventions of Prometheus", () => {
   for (const { name, kind, unit, description } of INSTRUMENTS) {
-    expect(name).toMatch(/^(tickwire|process)(_[a-z]+)+$/);
+    expect(name).toMatch(/^(tickwire|process)(_[a-z][a-z0-9]*)+$/);
     expect([name, name.endsWith("_total")]).toEqual([name, kind === "counter"]);
     expect(description).toMatch(/^[A-Z].*\.$/);
     const base = name.replace(/_total$/, "");
@@ -63,17 +78,16 @@ test("names, units and types follow the conventions of Prometheus", () => {
 
 test("labels come from the closed sets of the table", () => {
   for (const instrument of INSTRUMENTS) {
-    if (instrument.kind === "histogram") continue;
     const samples = samplesOf(new Stats(), instrument.name);
     for (const [label, values] of Object.entries(instrument.labels)) {
-      const found = samples.map(({ labels }) => labels.get(label) ?? "");
-      if (values !== null) expect(found).toEqual([...values]);
+      const found = new Set(samples.map(({ labels }) => labels.get(label) ?? ""));
+      if (values !== null) expect([...found]).toEqual([...values]);
     }
   }
 });
 
 test("each counter of the broker is read by some instrument", () => {
-  const before = renderPrometheus({ stats: new Stats(), process: PROCESS });
+  const before = renderPrometheus({ stats: new Stats(), shards: [], process: PROCESS });
   const unread: string[] = [];
   for (const [name, value] of Object.entries(new Stats())) {
     const stats = new Stats();
@@ -81,7 +95,24 @@ test("each counter of the broker is read by some instrument", () => {
     else if (value instanceof Map) (Reflect.get(stats, name) as Map<string, number>).set("slow", 7);
     else if (name === "deliveryDuration") stats.deliveryDuration.record(3);
     else if (name === "eventLoopLag") stats.eventLoopLag.record(3);
-    if (renderPrometheus({ stats, process: PROCESS }) === before) unread.push(name);
+    else if (name === "tracing") stats.tracing.record("bus", 3);
+    if (renderPrometheus({ stats, shards: [], process: PROCESS }) === before) unread.push(name);
+  }
+  expect(unread).toEqual([]);
+});
+
+test("each counter of tracing is read by some instrument", () => {
+  const textOf = (stats: Stats): string =>
+    renderPrometheus({ stats, shards: [], process: PROCESS });
+  const before = textOf(new Stats());
+  const unread: string[] = [];
+  for (const [name, value] of Object.entries(new Stats().tracing)) {
+    const stats = new Stats();
+    const part: unknown = Reflect.get(stats.tracing, name);
+    if (typeof value === "number") Object.assign(stats.tracing, { [name]: 7 });
+    else if (part instanceof Map) (part as Map<string, number>).set("slow", 7);
+    else for (const one of Object.values(part as object)) (one as Histogram).record(3);
+    if (textOf(stats) === before) unread.push(name);
   }
   expect(unread).toEqual([]);
 });
@@ -156,7 +187,11 @@ test("labels are escaped, whatever they hold", () => {
 });
 
 test("of this process it tells plausible figures", () => {
-  const snapshot: MetricsSnapshot = { stats: new Stats(), process: processSnapshot("0.0.0") };
+  const snapshot: MetricsSnapshot = {
+    stats: new Stats(),
+    shards: [],
+    process: processSnapshot("0.0.0"),
+  };
   const families = new Map(
     parsePrometheus(renderPrometheus(snapshot)).map((family) => [
       family.name,

@@ -6,6 +6,7 @@ import {
   isChannelPattern,
   patternCovers,
   patternMatches,
+  patternsMeet,
 } from "../../protocol/channel-name.ts";
 import { arbitraryName, arbitraryPattern } from "../support/arbitrary.ts";
 import { plainMatches } from "../support/pattern-regexp.ts";
@@ -139,6 +140,21 @@ describe("covering", () => {
       const granted = arbitraryPattern(random);
       const name = random.chance(0.5) ? arbitraryName(random) : granted.replaceAll(/[*>]/g, "x");
       expect(patternCovers(granted, name)).toBe(patternMatches(granted, name));
+    }
+  });
+});
+
+describe("meeting", () => {
+  test("means that there is a name which both patterns match", () => {
+    const matched = smallPatterns.map(
+      (pattern) =>
+        [pattern, new Set(smallNames.filter((name) => plainMatches(pattern, name)))] as const,
+    );
+    for (const [one, ofOne] of matched) {
+      for (const [other, ofOther] of matched) {
+        const meets = !ofOne.isDisjointFrom(ofOther);
+        expect([one, other, patternsMeet(one, other)]).toEqual([one, other, meets]);
+      }
     }
   });
 });

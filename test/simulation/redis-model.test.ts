@@ -47,11 +47,12 @@ describeWithRedis("the model of Redis that simulations use", () => {
     const calls = new ScriptCalls(prefix);
     const messages: string[] = [];
     const modelMessages: string[] = [];
-    const take = (_channel: Buffer, message: Buffer): void => {
-      messages.push(message.toString("hex"));
+    const take = (channel: Buffer, message: Buffer): void => {
+      messages.push(`${channel.toString()} ${message.toString("hex")}`);
     };
     subscriber.on("messageBuffer", take);
-    await subscriber.subscribe(calls.pubsub);
+    const pubsubs = [calls.pubsub, ...CHANNELS.map((channel) => calls.ownPubsub(channel))];
+    await subscriber.subscribe(...pubsubs);
     const seqs = new Map<string, number>();
     let freshCount = 0;
 
@@ -63,7 +64,7 @@ describeWithRedis("the model of Redis that simulations use", () => {
         isPublish ? publishScript : readScript,
         rest.slice(0, count),
         rest.slice(count),
-        ({ message }) => modelMessages.push(message.toString("hex")),
+        ({ channel, message }) => modelMessages.push(`${channel} ${message.toString("hex")}`),
       );
       expect(modelled).toEqual(real);
     };
@@ -106,7 +107,7 @@ describeWithRedis("the model of Redis that simulations use", () => {
     }
     await waitUntil("all messages came", () => messages.length >= modelMessages.length);
     expect(messages).toEqual(modelMessages);
-    await subscriber.unsubscribe(calls.pubsub);
+    await subscriber.unsubscribe(...pubsubs);
     subscriber.off("messageBuffer", take);
   }
 });
@@ -117,6 +118,7 @@ function randomGroup(random: Random): GroupSpec {
     channel: random.pick(CHANNELS),
     texts: Array.from({ length: hasId ? 1 : random.between(1, 4) }, () => random.text(3, "xyz")),
     historySize: random.between(1, 10),
+    isRouted: random.chance(0.3),
     ...(hasId ? { id: random.pick(["one", "two"]) } : {}),
   };
 }

@@ -30,8 +30,8 @@ export interface Published {
 }
 
 /** What the scripts take for each group of a batch. */
-const GROUP_ARGS = 7;
-const BATCH_ARGS = 7;
+const GROUP_ARGS = 8;
+const BATCH_ARGS = 8;
 
 /**
  * What the two scripts do, written down a second time, without expiry: a differential test holds it to the
@@ -77,13 +77,15 @@ export class RedisModel {
     const last = this.#data.rings.get(ring);
     if (last !== undefined && last.seq === Number(seq)) return [1, last.results.map(toBuffer)];
     if (last !== undefined && last.seq > Number(seq)) return [2];
+    const header = Buffer.from(args[7] as Buffer);
     const results: string[] = [];
     const parts: Buffer[] = [];
+    const routed: Published[] = [];
     for (let i = 0; i < Number(groups); i++) {
       const [history, meta, idKey] = keys.slice(1 + 3 * i) as [string, string, string];
-      const own = args.slice(BATCH_ARGS + GROUP_ARGS * i);
-      const [name, count, , size] = own.map(String) as [string, string, string, string];
-      const hasId = String(own[6]) !== "0";
+      const given = args.slice(BATCH_ARGS + GROUP_ARGS * i);
+      const [name, count, , size] = given.map(String) as [string, string, string, string];
+      const hasId = String(given[6]) !== "0";
       const seen = hasId ? this.#data.ids.get(idKey) : undefined;
       if (seen !== undefined) {
         results.push(`${seen}:1`);
@@ -93,16 +95,19 @@ export class RedisModel {
       const newest = position.offset + Number(count);
       const first = position.offset + 1;
       position.offset = newest;
-      const entry = { last: newest, run: Buffer.from(own[2] as Buffer), count, time };
+      const entry = { last: newest, run: Buffer.from(given[2] as Buffer), count, time };
       this.#append(history, entry, newest - Number(size) + 1, position, fresh);
       const result = `${first}:${position.epoch}`;
       if (hasId) this.#data.ids.set(idKey, result);
       results.push(`${result}:0`);
-      parts.push(groupOf(name, position.epoch, first, Number(count), Number(time), entry.run));
+      const part = groupOf(name, position.epoch, first, Number(count), Number(time), entry.run);
+      const route = String(given[7]);
+      if (route === "") parts.push(part);
+      else routed.push({ channel: route, message: Buffer.concat([header, part]) });
     }
     this.#data.rings.set(ring, { seq: Number(seq), results });
-    if (parts.length > 0)
-      publish({ channel, message: Buffer.concat([Buffer.from([1]), ...parts]) });
+    if (parts.length > 0) publish({ channel, message: Buffer.concat([header, ...parts]) });
+    for (const message of routed) publish(message);
     return [0, results.map(toBuffer)];
   }
 

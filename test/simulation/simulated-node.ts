@@ -58,7 +58,9 @@ export class SimulatedNode {
       keys,
       partition: 0,
       producer: name,
+      ring: keys.ring(0, name),
       clock: time,
+      commonMs: () => time.wallMs(),
       logger: silentLogger,
       counters: { duplicates: 0 },
       idempotencyWindowMs: 10_000,
@@ -96,8 +98,10 @@ export class SimulatedNode {
       clock: time,
     });
     for (const [index, channel] of channels.entries()) {
-      const namespace = { ...NAMESPACE, historySize, historyTtlMs: IDLE_MS };
-      const stream = new RedisStream(channel, index + 1, 0, namespace, 0, IDLE_MS);
+      // Every other channel's messages come by themselves, and are lost by themselves.
+      const routing = index % 2 === 0 ? "partition" : "channel";
+      const namespace = { ...NAMESPACE, historySize, historyTtlMs: IDLE_MS, routing } as const;
+      const stream = new RedisStream(channel, index + 1, keys, namespace, 0, IDLE_MS);
       stream.listener = this.#listener(stream);
       this.streams.set(channel, stream);
       this.#followers.set(channel, new Set());

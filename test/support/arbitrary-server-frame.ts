@@ -1,5 +1,6 @@
 import { Code } from "../../protocol/codes.ts";
 import type { HistoryResult } from "../../protocol/messages/history.ts";
+import { NOTICE_STATES } from "../../protocol/messages/notice.ts";
 import type { PresenceMember } from "../../protocol/messages/presence.ts";
 import type { PublishedResult } from "../../protocol/messages/publish.ts";
 import type { SubscribedResult } from "../../protocol/messages/subscribe.ts";
@@ -42,6 +43,8 @@ export const arbitraryServerFrames: {
       maxMessageBytes: arbitraryUint(random),
       maxPayloadBytes: arbitraryUint(random),
       maxSubscriptions: arbitraryUint(random),
+      receiptIntervalMs: arbitraryUint(random),
+      slowMs: arbitraryUint(random),
     },
   }),
   ok: (random) => ({ type: "ok", id: arbitraryUint(random, MAX_ID), result: null }),
@@ -101,6 +104,12 @@ export const arbitraryServerFrames: {
   }),
   drain: (random) => ({ type: "drain", windowMs: arbitraryUint(random) }),
   "token-expiring": (random) => ({ type: "token-expiring", expiresInMs: arbitraryUint(random) }),
+  notice: (random) => ({
+    type: "notice",
+    channel: random.chance(0.5) ? null : arbitraryName(random),
+    state: random.pick(NOTICE_STATES),
+    message: arbitraryText(random, 200),
+  }),
 };
 
 /** A random result of each command whose reply carries one. */

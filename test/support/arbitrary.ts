@@ -172,5 +172,6 @@ export const arbitraryCommands: {
     channelId: arbitraryUint(random),
     offset: arbitraryUint(random),
     receivedAtMs: arbitraryUint(random),
+    uncertaintyMs: random.pick([null, arbitraryUint(random)]),
   }),
 };

@@ -7,6 +7,7 @@ import { encodeConnected } from "../../protocol/messages/connected.ts";
 import { encodeDrain } from "../../protocol/messages/drain.ts";
 import { encodeGap } from "../../protocol/messages/gap.ts";
 import { encodeHistory } from "../../protocol/messages/history.ts";
+import { encodeNotice } from "../../protocol/messages/notice.ts";
 import { encodePing, encodePong } from "../../protocol/messages/ping.ts";
 import { encodePresence, encodePresencePush } from "../../protocol/messages/presence.ts";
 import { encodePublication } from "../../protocol/messages/publication.ts";
@@ -70,5 +71,7 @@ export function encodeServerFrame(frame: ServerFrame): Frame {
       return encodeDrain(frame.windowMs);
     case "token-expiring":
       return encodeTokenExpiring(frame.expiresInMs);
+    case "notice":
+      return encodeNotice(frame);
   }
 }

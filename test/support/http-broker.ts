@@ -5,16 +5,18 @@ import type { BrokerConfig, ConfigInput } from "../../broker/config/config.ts";
 import { createHttpHandler } from "../../broker/http/create-http-handler.ts";
 import { createOriginRule } from "../../broker/http/origin.ts";
 import { systemClock } from "../../broker/ports.ts";
-import type { Authenticator, Clock } from "../../broker/ports.ts";
-import { renderPrometheus } from "../../otel/prometheus.ts";
+import type { Authenticator, Clock, TransformRunner } from "../../broker/ports.ts";
+import { renderMetrics } from "../../otel/prometheus.ts";
+import type { MetricsText } from "../../otel/prometheus.ts";
 import { processSnapshot } from "../../otel/snapshot.ts";
 import { MemoryLogger } from "./memory-logger.ts";
 
 export interface HttpBrokerOptions extends ConfigInput {
   readonly clock?: Clock;
+  readonly runner?: TransformRunner;
   readonly bodyTimeoutMs?: number;
   /** In the place of what /metrics answers. */
-  readonly metricsText?: () => string;
+  readonly metricsText?: (accept: string | null) => MetricsText;
 }
 
 /** A broker of the real parts whose HTTP handler can be looked into: its log, and limits made short. */
@@ -37,7 +39,7 @@ export class HttpBroker implements AsyncDisposable {
   }
 
   static async start(options: HttpBrokerOptions = {}): Promise<HttpBroker> {
-    const { clock = systemClock, bodyTimeoutMs = 10_000, metricsText, ...input } = options;
+    const { clock = systemClock, bodyTimeoutMs = 10_000, metricsText, runner, ...input } = options;
     const config = buildConfig({ port: 0, log: "silent", ...input });
     const logger = new MemoryLogger();
     const authenticator = createAuthenticator(config, clock, logger);
@@ -53,11 +55,21 @@ export class HttpBroker implements AsyncDisposable {
           bodyTimeoutMs,
           metricsText:
             metricsText ??
-            (() => renderPrometheus({ stats: api.stats, process: processSnapshot("test") })),
+            ((accept) =>
+              renderMetrics(
+                {
+                  stats: api.stats,
+                  shards: api.health().shards,
+                  transforms: api.transforms(),
+                  process: processSnapshot("test"),
+                },
+                accept,
+              )),
         }),
       isOriginAllowed: createOriginRule(config),
       logger,
       clock,
+      ...(runner === undefined ? {} : { transforms: runner }),
     });
     await broker.start();
     return new HttpBroker(broker, config, logger, authenticator);

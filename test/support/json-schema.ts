@@ -26,6 +26,7 @@ const KNOWN = new Set([
 const TYPES: Readonly<Record<string, (value: unknown) => boolean>> = {
   string: (value) => typeof value === "string",
   integer: (value) => Number.isInteger(value),
+  number: (value) => typeof value === "number",
   boolean: (value) => typeof value === "boolean",
   null: (value) => value === null,
   array: (value) => Array.isArray(value),

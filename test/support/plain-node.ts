@@ -7,6 +7,7 @@ import { LocalDirectory } from "../../broker/directory.ts";
 import type { Engine } from "../../broker/engine/engine.ts";
 import { MemoryEngine } from "../../broker/engine/memory-engine.ts";
 import { Hub } from "../../broker/hub.ts";
+import { Ingest } from "../../broker/ingest.ts";
 import { adopt } from "../../broker/interest.ts";
 import { Namespaces } from "../../broker/namespace.ts";
 import { NodeApi } from "../../broker/node-api.ts";
@@ -16,6 +17,7 @@ import type { Session } from "../../broker/session.ts";
 import { Sessions } from "../../broker/sessions.ts";
 import { Stats } from "../../broker/stats.ts";
 import { Tick } from "../../broker/tick.ts";
+import { Tracer } from "../../broker/tracing/tracer.ts";
 import { BinaryCodec } from "../../protocol/binary-codec.ts";
 import type { Frame } from "../../protocol/frame.ts";
 import { JsonCodec } from "../../protocol/json-codec.ts";
@@ -60,6 +62,15 @@ export class PlainNode {
       new MemoryEngine({ clock, idempotencyWindowMs, idempotencyKeys, channelIdleMs }),
     );
     const namespaces = new Namespaces(config.namespaces);
+    const { flightRecorder: flightRecords, receiptIntervalMs } = config;
+    const tracer = new Tracer({
+      node: config.node,
+      clock,
+      stats: stats.tracing,
+      sink: null,
+      flightRecords,
+      receiptIntervalMs,
+    });
     this.hub = new Hub({
       engine: this.engine,
       namespaces,
@@ -67,6 +78,7 @@ export class PlainNode {
       clock,
       tick,
       maxChannels,
+      tracer,
       onReset: (session, channel) => endByReset(context, session, channel),
     });
     const { node } = config;
@@ -74,6 +86,8 @@ export class PlainNode {
     const context: BrokerContext = {
       node,
       engine: this.engine,
+      ingest: new Ingest(this.engine, stats, null, tracer),
+      transforms: null,
       hub: this.hub,
       registry,
       directory: new LocalDirectory({ node, registry, hub: this.hub, authenticator }),
@@ -81,6 +95,7 @@ export class PlainNode {
       clock,
       logger: silentLogger,
       stats,
+      tracer,
       limits: config,
       maxConnectionsPerUser: config.maxConnectionsPerUser,
     };

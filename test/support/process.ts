@@ -9,7 +9,7 @@ export function cleanEnvironment(
 ): Record<string, string> {
   const kept: Record<string, string> = {};
   for (const [name, value] of Object.entries(process.env)) {
-    if (value !== undefined && !name.startsWith("TICKWIRE_")) kept[name] = value;
+    if (value !== undefined && !/^(TICKWIRE|OTEL)_/.test(name)) kept[name] = value;
   }
   return { ...kept, NO_COLOR: "1", ...added };
 }

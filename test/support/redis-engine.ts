@@ -83,8 +83,12 @@ export function untilReady(engine: RedisEngine): Promise<void> {
 }
 
 /** What the contract makes its engines with. The topology is asked for when servers run. */
-export function redisFactory(topology: () => RedisTopologyOptions): EngineFactory {
+export function redisFactory(
+  topology: () => RedisTopologyOptions,
+  namespace = NAMESPACE,
+): EngineFactory {
   return {
+    namespace,
     canAdvance: false,
     closeEndsEpoch: false,
     isShared: true,

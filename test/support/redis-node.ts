@@ -64,7 +64,13 @@ export class RedisNode implements AsyncDisposable {
       config,
       authenticator,
       createHttpHandler: (api) =>
-        createHttpHandler({ api, config, authenticator, logger, metricsText: () => "" }),
+        createHttpHandler({
+          api,
+          config,
+          authenticator,
+          logger,
+          metricsText: () => ({ text: "", contentType: "text/plain" }),
+        }),
       isOriginAllowed: () => true,
       logger,
       engine,

@@ -1,4 +1,9 @@
-import { RUN_HEADER_BYTES, writeRunEntry } from "../../broker/engine/redis/envelope.ts";
+import {
+  MessageKind,
+  RUN_HEADER_BYTES,
+  writeHeader,
+  writeRunEntry,
+} from "../../broker/engine/redis/envelope.ts";
 import { publishScript, readScript } from "../../broker/engine/redis/scripts.ts";
 import type { Script } from "../../broker/engine/redis/scripts.ts";
 
@@ -11,6 +16,8 @@ export interface GroupSpec {
   readonly historySize?: number;
   readonly historyTtlMs?: number;
   readonly idWindowMs?: number;
+  /** Whether its messages go over a pub/sub channel of its own. */
+  readonly isRouted?: boolean;
 }
 
 export interface BatchSpec {
@@ -39,6 +46,13 @@ export interface ReadReply {
     readonly run: string;
   }[];
 }
+
+const HEADER = writeHeader({
+  kind: MessageKind.ordered,
+  producer: "n.1",
+  sentMs: 1_800_000_000_000.5,
+  openedMs: 1_800_000_000_000,
+});
 
 /** Publications as they lie in history. */
 export function runOf(texts: readonly string[]): Buffer {
@@ -79,6 +93,10 @@ export class ScriptCalls {
     return `${this.prefix}:c`;
   }
 
+  ownPubsub(channel: string): string {
+    return `${this.pubsub}:${channel}`;
+  }
+
   publish({ node, seq, groups, fresh, ringTtlMs = 60_000 }: BatchSpec): (string | Buffer)[] {
     const keys = [this.ring(node)];
     const args: (string | Buffer)[] = [
@@ -89,13 +107,15 @@ export class ScriptCalls {
       "1800000000000",
       String(groups.length),
       String(ringTtlMs),
+      HEADER,
     ];
-    for (const { channel, texts, id, ...options } of groups) {
+    for (const { channel, texts, id, isRouted, ...options } of groups) {
       const { historySize = 100, historyTtlMs = 60_000, idWindowMs = 60_000 } = options;
       const meta = this.meta(channel);
       keys.push(this.history(channel), meta, id === undefined ? meta : this.id(channel, id));
       args.push(channel, String(texts.length), runOf(texts), String(historySize));
       args.push(String(historyTtlMs), "60000", id === undefined ? "0" : String(idWindowMs));
+      args.push(isRouted === true ? this.ownPubsub(channel) : "");
     }
     return call(publishScript, keys, args);
   }

@@ -1,4 +1,6 @@
 import type { RedisTopologyOptions } from "../../broker/engine/redis/redis-engine.ts";
+import { startSentinel } from "./redis/sentinel.ts";
+import type { RedisSentinel } from "./redis/sentinel.ts";
 import { startCluster } from "./redis/start-cluster.ts";
 import { startRedis, startShards } from "./redis/start-redis.ts";
 
@@ -11,6 +13,11 @@ export const REDIS_START_LIMIT_MS = 60_000;
 
 export function serversAt(...urls: readonly string[]): RedisTopologyOptions {
   return { type: "servers", shards: urls.map((url) => ({ type: "url", url })) };
+}
+
+export function sentinelAt({ masterName, addresses }: RedisSentinel): RedisTopologyOptions {
+  const shard = { type: "sentinel" as const, name: masterName, sentinels: addresses };
+  return { type: "servers", shards: [shard] };
 }
 
 /** Every kind of deployment that behaves the same. */
@@ -35,6 +42,16 @@ export const REDIS_TOPOLOGIES: readonly {
       return {
         topology: serversAt(...shards.urls),
         [Symbol.asyncDispose]: () => shards[Symbol.asyncDispose](),
+      };
+    },
+  },
+  {
+    title: "a master that Sentinels watch",
+    async start() {
+      const sentinel = await startSentinel();
+      return {
+        topology: sentinelAt(sentinel),
+        [Symbol.asyncDispose]: () => sentinel[Symbol.asyncDispose](),
       };
     },
   },

@@ -75,6 +75,8 @@ export class PeerConnection {
           maxMessageBytes: 65_536,
           maxPayloadBytes: 64_512,
           maxSubscriptions: 128,
+          receiptIntervalMs: 0,
+          slowMs: 0,
           ...limits,
         },
         ...rest,

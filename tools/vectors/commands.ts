@@ -216,7 +216,22 @@ const asking: VectorSource[] = [
   {
     name: "receipt",
     clause: "P-6.10",
-    frame: encodeReceipt({ channelId: 7, offset: 42, receivedAtMs: 1_790_000_000_012 }),
+    frame: encodeReceipt({
+      channelId: 7,
+      offset: 42,
+      receivedAtMs: 1_790_000_000_012,
+      uncertaintyMs: null,
+    }),
+  },
+  {
+    name: "receipt of a client that knows how wrong it may be",
+    clause: "P-6.10",
+    frame: encodeReceipt({
+      channelId: 7,
+      offset: 43,
+      receivedAtMs: 1_790_000_000_512,
+      uncertaintyMs: 3,
+    }),
   },
 ];
 

@@ -5,6 +5,7 @@ import { encodeDrain } from "../../protocol/messages/drain.ts";
 import { encodeGap } from "../../protocol/messages/gap.ts";
 import { historyResult } from "../../protocol/messages/history.ts";
 import { EMPTY_META } from "../../protocol/messages/meta.ts";
+import { encodeNotice } from "../../protocol/messages/notice.ts";
 import { encodePong } from "../../protocol/messages/ping.ts";
 import { encodePresencePush, presenceResult } from "../../protocol/messages/presence.ts";
 import {
@@ -76,6 +77,8 @@ const connected: VectorSource[] = [
         maxMessageBytes: 65_536,
         maxPayloadBytes: 64_512,
         maxSubscriptions: 128,
+        receiptIntervalMs: 10_000,
+        slowMs: 250,
       },
     }),
   },
@@ -95,6 +98,8 @@ const connected: VectorSource[] = [
         maxMessageBytes: 65_536,
         maxPayloadBytes: 64_512,
         maxSubscriptions: 128,
+        receiptIntervalMs: 10_000,
+        slowMs: 250,
       },
     }),
   },
@@ -260,6 +265,16 @@ const pushes: VectorSource[] = [
   },
   { name: "drain", clause: "P-7.7", frame: encodeDrain(10_000) },
   { name: "token-expiring", clause: "P-7.8", frame: encodeTokenExpiring(30_000) },
+  {
+    name: "notice of one channel",
+    clause: "P-7.9",
+    frame: encodeNotice({ channel: "chat.room", state: "degraded", message: "cut off" }),
+  },
+  {
+    name: "notice of several channels",
+    clause: "P-7.9",
+    frame: encodeNotice({ channel: null, state: "ok", message: "whole again" }),
+  },
 ];
 
 /** Every reply and push in every variant, as the broker writes it. */

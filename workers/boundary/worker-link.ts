@@ -59,15 +59,24 @@ export interface StageRequest {
   readonly emit: readonly string[];
 }
 
+/** Size of the memory behind `LoadRequest.progress`. */
+export const PROGRESS_BYTES = 16;
+
 export interface LoadRequest {
   /** Index of the worker in its pool. */
   readonly worker: number;
   readonly stages: readonly StageRequest[];
   /**
-   * Two 32-bit numbers the host reads while the worker is busy: [0] messages begun in the batch under way, over
-   * all stages; [1] the batch's number. Null where memory cannot be shared.
+   * Four 32-bit numbers (`PROGRESS_BYTES`) the host reads while the worker is busy. [0] messages begun in the
+   * batch under way, over all stages; [1] the batch's number; [2] place in the batch of the message begun last;
+   * [3] the stage it is in. [0] is stored last of them, atomically, and is 0 while no message has been begun.
+   * Null where memory cannot be shared.
    */
   readonly progress: SharedArrayBuffer | null;
+  /** Bytes a replaced or emitted payload may have; default: what the protocol allows. */
+  readonly maxPayloadBytes?: number;
+  /** Longest time for loading a module, its `setup` and its `teardown` each, ms; default 10 000. */
+  readonly setupTimeoutMs?: number;
 }
 
 export type LoadReply =
@@ -83,8 +92,10 @@ export interface BatchRequest {
 }
 
 export interface BatchReply {
-  /** Verdicts and what belongs to them, as workers/boundary/verdicts.ts writes them. */
+  /** Verdicts and what belongs to them, as workers/boundary/verdicts.ts writes them. Empty when there is a fault. */
   readonly verdicts: Uint8Array;
+  /** A stage threw, and it is not certain for which message alone: no message of the batch has a verdict. */
+  readonly fault: BatchFault | null;
   /** `process` began and ended, wall clock ms since 1970 with fractions. */
   readonly startedMs: number;
   readonly endedMs: number;
@@ -92,7 +103,14 @@ export interface BatchReply {
   readonly notes: WorkerNotes | null;
 }
 
-/** What a transform logged and counted in a batch; null when nothing. */
+export interface BatchFault {
+  readonly stage: number;
+  /** Place in the batch of the message begun last in that stage; -1 when none was. */
+  readonly index: number;
+  readonly fault: TransformFault;
+}
+
+/** What a transform logged and counted since the last batch; null when nothing. */
 export interface WorkerNotes {
   readonly logs: readonly {
     readonly stage: number;
@@ -106,15 +124,48 @@ export interface WorkerNotes {
     readonly stage: number;
     readonly kind: "count" | "observe";
     readonly name: string;
+    /** Sum of what was counted or observed. */
     readonly value: number;
+    /** How often. */
+    readonly count: number;
   }[];
+  /** Values left out, of names over the bound. */
+  readonly metricsSuppressed: number;
+  /**
+   * What went wrong outside of a batch: exceptions nobody waited for (`crash`), and lane states that could not be
+   * taken, put or replayed (`throw`). The worker lives.
+   */
+  readonly faults: readonly { readonly stage: number; readonly fault: TransformFault }[];
+  /** Faults left out, over the bound. */
+  readonly faultsSuppressed: number;
 }
 
 /** A lane's state on its way from one worker to another. */
 export interface LaneSnapshot {
+  /** The lane as the host names it. */
   readonly lane: string;
   readonly stage: number;
+  readonly channel: string;
+  /** Conflation key, for a stage that keeps a state for each of a channel. */
+  readonly key: string | null;
   readonly snapshot: unknown;
+}
+
+/** How the cases packaged with the transforms of a pipeline went. */
+export interface CasesReport {
+  readonly passed: number;
+  readonly failed: number;
+  readonly cases: readonly CaseResult[];
+}
+
+export interface CaseResult {
+  readonly stage: number;
+  readonly name: string;
+  /** File of the case, absolute. */
+  readonly file: string;
+  readonly passed: boolean;
+  /** What was expected and what came instead, a line each; empty when it passed. */
+  readonly diff: readonly string[];
 }
 
 /**
@@ -131,5 +182,7 @@ export interface WorkerCalls {
   putLanes(snapshots: readonly LaneSnapshot[]): Promise<void>;
   /** Shows history to a lane that has no state yet. */
   replay(lane: string, channel: string, payloads: readonly Uint8Array[]): Promise<void>;
+  /** Runs the cases packaged with the transforms that are loaded, each in a state of its own. */
+  test(): Promise<CasesReport>;
   unload(): Promise<void>;
 }

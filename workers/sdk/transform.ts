@@ -4,14 +4,16 @@ import type { StandardSchema } from "./standard-schema.ts";
 export const TRANSFORM_API = 1;
 
 /**
- * A publication on its way through a transform. It is a view that is used again for the next one: take what you
- * need out of it before you go on. Without a verdict it passes unchanged.
+ * A publication on its way through a transform. Without a verdict it passes unchanged; a second verdict replaces the
+ * first. Give it before the loop goes on to the next message (an `async` transform has until `process` is done);
+ * later it is refused with an error. When `process` throws in the turn of a message, that message alone is tried
+ * again and then has failed.
  */
 export interface TransformMessage {
   /** Place in the batch, from 0. */
   readonly index: number;
   readonly channel: string;
-  /** Payload bytes; valid until `process` is done. */
+  /** Payload bytes, valid until `process` is done. Not to be written to. */
   readonly bytes: Uint8Array;
   /** Conflation key, when the publisher set one. */
   readonly key: string | null;
@@ -24,7 +26,10 @@ export interface TransformMessage {
   text(): string;
   /** The payload as JSON. @throws SyntaxError */
   json(): unknown;
-  /** The payload as msgpack, or as JSON when it begins like it. @throws Error */
+  /**
+   * The payload as msgpack (plain msgpack and its timestamp), or as JSON when it is longer than a byte and begins as
+   * text. @throws SyntaxError
+   */
   decode(): unknown;
 
   /** Publishes this instead. Bytes go as they are, strings as UTF-8, anything else as msgpack. */
@@ -36,10 +41,11 @@ export interface TransformMessage {
   /** Leaves it to the binding's failure policy. */
   fail(error: Error | string): void;
   /**
-   * Publishes on another channel as well. The binding must allow the channel; it passes no further transform.
-   * @throws Error over `limits.maxEmissions`
+   * Publishes on another channel as well, unless the message fails. It passes no further transform.
+   * @throws Error when the binding does not allow the channel, and over `limits.maxEmissions`
    */
   emit(channel: string, payload: Payload, options?: { readonly key?: string }): void;
+  /** @throws TypeError, RangeError over the bounds of headers */
   setHeader(name: string, value: string): void;
 }
 
@@ -47,17 +53,17 @@ export interface TransformMessage {
 export type Payload = Uint8Array | string | number | boolean | null | object;
 
 export interface TransformLogger {
-  debug(message: string, fields?: Readonly<Record<string, unknown>>): void;
-  info(message: string, fields?: Readonly<Record<string, unknown>>): void;
-  warn(message: string, fields?: Readonly<Record<string, unknown>>): void;
-  error(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  readonly debug: (message: string, fields?: Readonly<Record<string, unknown>>) => void;
+  readonly info: (message: string, fields?: Readonly<Record<string, unknown>>) => void;
+  readonly warn: (message: string, fields?: Readonly<Record<string, unknown>>) => void;
+  readonly error: (message: string, fields?: Readonly<Record<string, unknown>>) => void;
 }
 
 export interface TransformMetrics {
   /** Adds to a counter of this transform, exported as `tickwire_transform_custom_total{name}`. */
-  count(name: string, value?: number): void;
+  readonly count: (name: string, value?: number) => void;
   /** Records a value, exported as count and sum. */
-  observe(name: string, value: number): void;
+  readonly observe: (name: string, value: number) => void;
 }
 
 /** What `process` works with. */
@@ -66,11 +72,11 @@ export interface TransformContext<State, Config, Lane> {
   readonly state: State;
   readonly config: Config;
   /** State of the channel (or key) this message belongs to; only with `lane`. */
-  lane(message: TransformMessage): Lane;
+  readonly lane: (message: TransformMessage) => Lane;
   /** 1, or more when the batch is run again after a fault. */
   readonly attempt: number;
   /** Wall clock, ms since 1970. */
-  now(): number;
+  readonly now: () => number;
   readonly log: TransformLogger;
   readonly metrics: TransformMetrics;
 }

@@ -17,6 +17,8 @@ const RETRY_MS = 200;
 export interface ClusterTopologyOptions {
   /** Nodes to ask first, as URLs with the credentials that all nodes share. */
   readonly seeds: readonly string[];
+  /** PEM of the authorities to trust. */
+  readonly ca?: string | undefined;
   readonly tag: (partition: number) => string;
   readonly logger: Logger;
 }
@@ -50,8 +52,9 @@ export class ClusterTopology implements Topology {
   }
 
   start(): void {
-    for (const url of this.#options.seeds) {
-      this.#seeds.push(openConnection({ type: "url", url }, "topology", () => {}));
+    const { seeds, ca } = this.#options;
+    for (const url of seeds) {
+      this.#seeds.push(openConnection({ type: "url", url, ca }, "topology", () => {}));
     }
     this.#readIn(0);
   }
@@ -129,7 +132,7 @@ export class ClusterTopology implements Topology {
   #shardAt(url: string): Shard {
     let shard = this.#shards.get(url);
     if (shard === undefined) {
-      const address: ShardAddress = { type: "url", url };
+      const address: ShardAddress = { type: "url", url, ca: this.#options.ca };
       shard = this.#host.createShard(this.#nextIndex++, address, true);
       this.#shards.set(url, shard);
       this.#options.logger.log("info", "redis_shard_found", { address: shard.description });

@@ -3,18 +3,31 @@ import type { RedisOptions } from "ioredis";
 
 /** Where one Redis server (or a Sentinel-watched master) is. */
 export type ShardAddress =
-  | { readonly type: "url"; readonly url: string }
+  | {
+      readonly type: "url";
+      readonly url: string;
+      /** PEM of the authorities to trust, for TLS; without it those of the system. */
+      readonly ca?: string | undefined;
+    }
   | {
       readonly type: "sentinel";
       readonly name: string;
       readonly sentinels: readonly { readonly host: string; readonly port: number }[];
+      /** Of the master; the Sentinels are asked without. */
+      readonly username?: string | undefined;
+      readonly password?: string | undefined;
     };
 
 /** A command without an answer for this long has an unknown outcome, and its connection is suspect. */
 const COMMAND_TIMEOUT_MS = 2000;
 const CONNECT_TIMEOUT_MS = 1000;
-/** Short: a node that was cut off is to know of revocations within a second of being back. */
-const MAX_RECONNECT_MS = 750;
+/** The other end of a connection that carries nothing does not answer its end: what is given up goes at once. */
+const DISCONNECT_TIMEOUT_MS = 20;
+/**
+ * Short: it is what we add to a failover, and a node that was cut off is to know of revocations within a second of
+ * being back.
+ */
+const MAX_RECONNECT_MS = 300;
 const RESTART_MS = 100;
 
 /** Connections that we ended; as long as somebody holds them. */
@@ -32,6 +45,7 @@ const OPTIONS = {
   maxRetriesPerRequest: 0,
   commandTimeout: COMMAND_TIMEOUT_MS,
   connectTimeout: CONNECT_TIMEOUT_MS,
+  disconnectTimeout: DISCONNECT_TIMEOUT_MS,
   keepAlive: 5000,
   enableReadyCheck: true,
   lazyConnect: true,
@@ -51,10 +65,11 @@ export function openConnection(
   const options = { ...OPTIONS, protocol, connectionName: `tickwire-${role}` };
   const redis =
     address.type === "url"
-      ? new Redis(address.url, options)
+      ? new Redis(address.url, { ...options, ...tlsOptions(address) })
       : new Redis({
           ...options,
           name: address.name,
+          ...loginOptions(address),
           sentinels: [...address.sentinels],
           sentinelCommandTimeout: COMMAND_TIMEOUT_MS,
           failoverDetector: true,
@@ -69,6 +84,19 @@ export function openConnection(
   });
   redis.connect().catch(onError);
   return redis;
+}
+
+/** Options that are not set are left out: ioredis takes undefined for a value. */
+function loginOptions(login: { username?: string | undefined; password?: string | undefined }) {
+  const { username, password } = login;
+  return {
+    ...(username === undefined ? {} : { username }),
+    ...(password === undefined ? {} : { password }),
+  };
+}
+
+function tlsOptions({ url, ca }: { url: string; ca?: string | undefined }) {
+  return ca === undefined || !url.startsWith("rediss:") ? {} : { tls: { ca } };
 }
 
 /** Ends a connection for good. */

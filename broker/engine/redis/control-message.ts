@@ -1,3 +1,6 @@
+import type { TraceRequest } from "../../tracing/bus-tracer.ts";
+import { readTraceRequest } from "../../tracing/trace-request.ts";
+
 /** What nodes say to one another, as JSON on the control channel. */
 export type ControlMessage =
   /** Do this to your connections. `text` says whose; see `targetText`. */
@@ -11,8 +14,12 @@ export type ControlMessage =
     }
   /** Done; so many connections were closed. */
   | { readonly type: "done"; readonly id: string; readonly closed: number }
+  /** Tell your part of a publication's trace. */
+  | { readonly type: "trace"; readonly request: TraceRequest }
   /** Look at what is remembered: something was added without a word. */
-  | { readonly type: "sync" };
+  | { readonly type: "sync" }
+  /** Redis has lost its data: write yours again. */
+  | { readonly type: "erased" };
 
 export function writeControlMessage(message: ControlMessage): string {
   return JSON.stringify(message);
@@ -27,7 +34,7 @@ export function readControlMessage(bytes: Buffer): ControlMessage | null {
     return null;
   }
   if (typeof value !== "object" || value === null) return null;
-  const { type, from, id, text, atMs, closed } = value as Record<string, unknown>;
+  const { type, from, id, text, atMs, closed, request } = value as Record<string, unknown>;
   switch (type) {
     case "disconnect":
     case "revoke":
@@ -37,7 +44,12 @@ export function readControlMessage(bytes: Buffer): ControlMessage | null {
     case "done":
       if (typeof id !== "string" || typeof closed !== "number") return null;
       return { type, id, closed };
+    case "trace": {
+      const asked = readTraceRequest(request);
+      return asked === null ? null : { type, request: asked };
+    }
     case "sync":
+    case "erased":
       return { type };
     default:
       return null;

@@ -1,5 +1,4 @@
-import { FOREIGN } from "./lease-scripts.ts";
-import { script } from "./scripts.ts";
+import { FOREIGN, script } from "./scripts.ts";
 
 /**
  * Remembers what was done to connections, for nodes that do not hear of it now, and tells the nodes.

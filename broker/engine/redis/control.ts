@@ -2,6 +2,7 @@ import { Code } from "../../../protocol/codes.ts";
 import { BrokerError } from "../../api.ts";
 import type { DisconnectTarget, LocalDirectory, RevokeTarget } from "../../directory.ts";
 import type { Clock, Logger } from "../../ports.ts";
+import type { TraceRequest } from "../../tracing/bus-tracer.ts";
 import { randomId } from "../epoch.ts";
 import { readControlMessage, writeControlMessage } from "./control-message.ts";
 import type { ControlMessage } from "./control-message.ts";
@@ -30,6 +31,10 @@ export interface ControlOptions {
   readonly incarnation: string;
   /** How long a revocation is in force: until no token that it concerns can be valid. */
   readonly revocationTtlMs: number;
+  /** A node has found that Redis lost its data. */
+  readonly erased: () => void;
+  /** A node asks for this one's part of a trace. */
+  readonly traceAsked?: (request: TraceRequest) => void;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -121,6 +126,12 @@ export class Control {
         return;
       case "sync":
         void this.sync();
+        return;
+      case "trace":
+        this.#options.traceAsked?.(message.request);
+        return;
+      case "erased":
+        this.#options.erased();
     }
   }
 
@@ -200,6 +211,30 @@ export class Control {
       await this.#answer(from, writeControlMessage({ type: "done", id, closed }));
     } catch (error) {
       logger.log("debug", "control_not_answered", { type, error: messageOf(error) });
+    }
+  }
+
+  /**
+   * Tells all nodes that Redis has lost its data: until they write theirs again, nobody can count what they have.
+   * Never rejects.
+   */
+  async tellErased(): Promise<void> {
+    const { keys, home, logger } = this.#options;
+    try {
+      const message = writeControlMessage({ type: "erased" });
+      await home.call(home.shard.publishCommand, keys.home("control"), message);
+    } catch (error) {
+      // They find it when they renew their leases.
+      logger.log("debug", "erasure_not_told", { error: messageOf(error) });
+    }
+  }
+
+  /** Asks another node's run for its part of a trace; lost where it cannot be reached. */
+  async askTrace(to: string, request: TraceRequest): Promise<void> {
+    try {
+      await this.#answer(to, writeControlMessage({ type: "trace", request }));
+    } catch (error) {
+      this.#options.logger.log("debug", "trace_not_asked", { error: messageOf(error) });
     }
   }
 

@@ -1,5 +1,4 @@
-import { FOREIGN } from "./lease-scripts.ts";
-import { script } from "./scripts.ts";
+import { FOREIGN, script } from "./scripts.ts";
 
 /**
  * Functions that keep a node's list of things, such as its connections, sorted and by id. The index is a sorted

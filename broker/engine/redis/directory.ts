@@ -17,7 +17,7 @@ import type { ListEntry } from "./directory-list.ts";
 import { listKeys, Pages } from "./directory-pages.ts";
 import { sweepUsersScript } from "./directory-scripts.ts";
 import type { Keys } from "./keys.ts";
-import { messageOf, texts } from "./lease-home.ts";
+import { failureKind, messageOf, texts } from "./lease-home.ts";
 import type { Home, ShardOf } from "./lease-home.ts";
 import type { LeaseTimings } from "./lease-timings.ts";
 import type { Lease } from "./lease.ts";
@@ -141,10 +141,12 @@ export class RedisDirectory implements Directory {
       this.#wasReported = false;
       return true;
     } catch (error) {
-      if (!this.#wasReported && !this.#isStopped) {
+      // A server that cannot be reached is reported as such, once.
+      const isNews = !this.#wasReported && failureKind(error) !== "unsent";
+      if (isNews && !this.#isStopped) {
         logger.log("warn", "directory_not_written", { error: messageOf(error) });
       }
-      this.#wasReported = true;
+      this.#wasReported ||= isNews;
       if (this.#retry === null && !this.#isStopped) {
         this.#retry = setTimeout(() => {
           this.#retry = null;

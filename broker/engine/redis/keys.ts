@@ -9,6 +9,7 @@ import { partitionOf, partitionTags } from "./partition-map.ts";
  *   tw:{p12}:i:<hash>   string: where a publication id was published
  *   tw:{p12}:r:<node>   hash: last batch of one node in one partition, and its result
  *   tw:{p12}:c          pub/sub channel of the partition
+ *   tw:{p12}:c:<hash>   pub/sub channel of one channel that has its own
  *   tw:{p12}:p:<hash>   hash: who is present on a channel, by connection
  *   tw:{p12}:x:<node>   set: what one node has entered into the partition's presence
  *   tw:cfg              what must be the same on every node; found whatever the number of partitions
@@ -92,6 +93,11 @@ export class Keys {
 
   pubsub(partition: number): string {
     return `${this.#base(partition)}:c`;
+  }
+
+  /** Of a channel that does not share its partition's. */
+  ownPubsub(partition: number, hash: string): string {
+    return `${this.pubsub(partition)}:${hash}`;
   }
 
   canary(node: string, shard: number): string {

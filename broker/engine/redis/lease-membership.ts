@@ -1,5 +1,6 @@
 import type { Directory, LocalDirectory } from "../../directory.ts";
 import type { Clock, Logger } from "../../ports.ts";
+import type { TraceRequest } from "../../tracing/bus-tracer.ts";
 import { Control } from "./control.ts";
 import { RedisDirectory, sweepDirectory } from "./directory.ts";
 import type { Keys } from "./keys.ts";
@@ -33,6 +34,8 @@ export interface MembershipOptions {
   readonly incarnation: string;
   /** Whether this node may work with the data in Redis. */
   readonly isAllowed: () => boolean;
+  /** A node asks for this one's part of a trace. */
+  readonly traceAsked?: (request: TraceRequest) => void;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly stats: MembershipStats;
@@ -56,6 +59,8 @@ export class Membership {
   #directory: RedisDirectory | null = null;
   #control: Control | null = null;
   #isStarted = false;
+  /** Another node has found, and told everybody, that Redis lost its data. */
+  #isTold = false;
 
   constructor(options: MembershipOptions) {
     const { keys, shardOf, clock, logger, stats } = options;
@@ -85,7 +90,8 @@ export class Membership {
 
   /** The directory of all nodes. Asked for once, before the start. */
   createDirectory(local: LocalDirectory): Directory {
-    const control = new Control({ ...this.#options, home: this.#home, local });
+    const erased = (): void => void this.#wasErased();
+    const control = new Control({ ...this.#options, home: this.#home, local, erased });
     const directory = new RedisDirectory({
       ...this.#options,
       local,
@@ -97,6 +103,11 @@ export class Membership {
     this.#control = control;
     this.#directory = directory;
     return directory;
+  }
+
+  /** Asks another node's run for its part of a trace. */
+  askTrace(producer: string, request: TraceRequest): void {
+    void this.#control?.askTrace(producer, request);
   }
 
   /** Joins the others. Resolves once it has, however long that takes. */
@@ -145,8 +156,16 @@ export class Membership {
     });
   }
 
+  /** A node has found that Redis lost its data; this one will find the same now. */
+  async #wasErased(): Promise<void> {
+    this.#isTold = true;
+    await this.#lease.renew();
+    this.#isTold = false;
+  }
+
   #lost(loss: LeaseLoss): void {
     this.#options.stats.leasesLost++;
+    if (loss === "erased" && !this.#isTold) void this.#control?.tellErased();
     this.presence.lost(loss);
     this.#directory?.lost();
   }

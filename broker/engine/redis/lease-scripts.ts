@@ -1,19 +1,4 @@
-import { script } from "./scripts.ts";
-
-/**
- * The head of scripts that must not work on what is not ours: `foreign` answers with an error that names the
- * key. Its argument maps keys to the types they must have, where they exist.
- */
-export const FOREIGN = `
-local function foreign(types)
-  for key, wanted in pairs(types) do
-    local found = redis.call('type', key).ok
-    if found ~= 'none' and found ~= wanted then
-      return redis.error_reply('FOREIGN ' .. key .. ' holds a ' .. found .. ', which is not Tickwire\\'s')
-    end
-  end
-end
-`;
+import { FOREIGN, script } from "./scripts.ts";
 
 /**
  * Takes or renews a lease, unless its holder was found dead meanwhile.

@@ -1,6 +1,6 @@
 import type { Clock, Logger } from "../../ports.ts";
 import type { Keys } from "./keys.ts";
-import { messageOf, texts } from "./lease-home.ts";
+import { failureKind, messageOf, texts } from "./lease-home.ts";
 import type { Home } from "./lease-home.ts";
 import { renewScript, viewScript } from "./lease-scripts.ts";
 import type { LeaseTimings } from "./lease-timings.ts";
@@ -106,10 +106,12 @@ export class Lease {
       isRenewed = true;
       this.#wasReported = false;
     } catch (error) {
-      if (!this.#wasReported && !this.#isStopped) {
+      // A server that cannot be reached is reported as such, once.
+      const isNews = !this.#wasReported && failureKind(error) !== "unsent";
+      if (isNews && !this.#isStopped) {
         logger.log("warn", "lease_not_renewed", { lease: this.name, error: messageOf(error) });
       }
-      this.#wasReported = true;
+      this.#wasReported ||= isNews;
     }
     if (this.#isStopped) return false;
     const nextMs = isRenewed ? timings.renewMs : timings.retryMs;

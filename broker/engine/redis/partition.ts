@@ -1,10 +1,14 @@
 import type { Outbox } from "./outbox.ts";
 import type { RedisStream } from "./redis-stream.ts";
+import { Route } from "./route.ts";
 import type { Shard } from "./shard.ts";
 
 export interface PartitionHost {
-  /** The partition's messages come from now on, after a time in which some may have been missed. */
-  subscribed(partition: Partition): void;
+  /**
+   * Messages come from now on, after a time in which some may have been missed: the partition's, or those of one
+   * channel that has a pub/sub channel of its own.
+   */
+  subscribed(partition: Partition, ownPubsub: string | null): void;
 }
 
 /**
@@ -13,14 +17,14 @@ export interface PartitionHost {
  */
 export class Partition {
   readonly index: number;
-  readonly pubsub: string;
   readonly ordered: Outbox<RedisStream>;
   readonly plain: Outbox<RedisStream>;
   readonly #host: PartitionHost;
+  /** What its channels share. */
+  readonly #shared: Route;
+  /** Those of channels that have one of their own, while somebody wants them. */
+  readonly #own = new Map<string, Route>();
   #shard: Shard | null = null;
-  #interest = 0;
-  #waiting: PromiseWithResolvers<void> | null = null;
-  #isSubscribed = false;
 
   constructor(
     index: number,
@@ -29,10 +33,10 @@ export class Partition {
     host: PartitionHost,
   ) {
     this.index = index;
-    this.pubsub = pubsub;
     this.ordered = outboxes.ordered;
     this.plain = outboxes.plain;
     this.#host = host;
+    this.#shared = new Route(pubsub, () => host.subscribed(this, null));
   }
 
   /** Null while it is not known which server has it. */
@@ -40,55 +44,45 @@ export class Partition {
     return this.#shard;
   }
 
-  get isWanted(): boolean {
-    return this.#interest > 0;
-  }
-
   /** Moves the partition to where it is now. */
   assign(shard: Shard | null): void {
-    if (shard === this.#shard) return;
-    this.#shard?.unsubscribe(this.pubsub);
     this.#shard = shard;
-    this.#isSubscribed = false;
-    if (this.isWanted) this.#subscribe();
+    this.#shared.assign(shard);
+    for (const route of this.#own.values()) route.assign(shard);
   }
 
-  #subscribe(): void {
-    const shard = this.#shard;
-    if (shard === null) return;
-    const pending = shard.subscribe(this.pubsub);
-    if (pending === undefined) {
-      this.#confirmed(shard);
-      return;
-    }
-    // Never rejected: the shard goes on trying, and lets go of it when it is unsubscribed.
-    void pending.then(() => this.#confirmed(shard));
-  }
-
-  #confirmed(shard: Shard): void {
-    if (shard !== this.#shard || !this.isWanted) return;
-    this.#isSubscribed = true;
-    this.#waiting?.resolve();
-    this.#waiting = null;
-    this.#host.subscribed(this);
-  }
-
-  /** Begins an interest. Undefined when messages come already; else a promise for when they do. */
+  /**
+   * Begins an interest in all channels of the partition that share its pub/sub channel. Undefined when messages
+   * come already; else a promise for when they do.
+   */
   addInterest(): Promise<void> | undefined {
-    this.#interest++;
-    if (this.#isSubscribed && this.#shard?.hasConfirmed(this.pubsub) === true) return undefined;
-    this.#waiting ??= Promise.withResolvers<void>();
-    const { promise } = this.#waiting;
-    this.#subscribe();
-    return promise;
+    return this.#shared.add();
   }
 
   removeInterest(): void {
-    this.#interest--;
-    if (this.isWanted) return;
-    this.#isSubscribed = false;
-    this.#waiting = null;
-    this.#shard?.unsubscribe(this.pubsub);
+    this.#shared.remove();
+  }
+
+  /** The same for one channel, whichever way its messages come. */
+  addInterestIn({ ownPubsub }: RedisStream): Promise<void> | undefined {
+    if (ownPubsub === null) return this.#shared.add();
+    let route = this.#own.get(ownPubsub);
+    if (route === undefined) {
+      route = new Route(ownPubsub, () => this.#host.subscribed(this, ownPubsub));
+      route.assign(this.#shard);
+      this.#own.set(ownPubsub, route);
+    }
+    return route.add();
+  }
+
+  removeInterestIn({ ownPubsub }: RedisStream): void {
+    if (ownPubsub === null) {
+      this.#shared.remove();
+      return;
+    }
+    const route = this.#own.get(ownPubsub);
+    route?.remove();
+    if (route?.isWanted === false) this.#own.delete(ownPubsub);
   }
 
   stop(): void {

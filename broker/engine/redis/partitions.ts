@@ -2,8 +2,9 @@ import { ClusterTopology } from "./cluster-topology.ts";
 import type { ShardAddress } from "./connection.ts";
 import type { Keys } from "./keys.ts";
 import { Outbox } from "./outbox.ts";
-import type { OutboxHost } from "./outbox.ts";
+import type { OutboxBatch, OutboxHost, SendOutcome } from "./outbox.ts";
 import { Partition } from "./partition.ts";
+import type { PartitionHost } from "./partition.ts";
 import type { PublisherContext } from "./publisher.ts";
 import { RESEND_LIMIT_MS, sendOrdered, sendPlain } from "./publisher.ts";
 import type { RedisEngineOptions, RedisEngineStats } from "./redis-engine-options.ts";
@@ -15,15 +16,19 @@ import type { Topology, TopologyHost } from "./topology.ts";
 
 const RECHECK_MS = 200;
 
-export interface PartitionsHost {
+export interface PartitionsHost extends PartitionHost {
   /** A message on a pub/sub channel this node subscribed to. */
   message(channel: string, message: Buffer): void;
+  /** Time of the clock that all nodes share, ms since 1970. */
+  commonMs(): number;
+  /** It is known what became of a batch. */
+  settled(partition: number, batch: OutboxBatch<RedisStream>, outcome: SendOutcome): void;
   /** A partition is on this shard now; null while nobody has it. */
   assigned(partition: number, shard: Shard | null): void;
+  /** The subscriptions on a server do not stand any more. */
+  lost(shard: Shard): void;
   /** All subscriptions on a server stand, after a time in which messages may have been missed. */
   resubscribed(shard: Shard): void;
-  /** A partition's messages come from now on, after a time in which some may have been missed. */
-  subscribed(partition: Partition): void;
 }
 
 export interface PartitionsOptions {
@@ -43,7 +48,6 @@ export class Partitions {
   readonly #options: PartitionsOptions;
   readonly #topology: Topology;
   readonly #all: Partition[] = [];
-  readonly #byPubsub = new Map<string, Partition>();
   readonly #checked = new WeakSet<Shard>();
   readonly #firstCheck = Promise.withResolvers<void>();
   #mismatch: string | null = null;
@@ -76,11 +80,6 @@ export class Partitions {
     return this.#all[index]?.shard ?? null;
   }
 
-  /** Whether a pub/sub channel carries a partition's messages. */
-  has(pubsub: string): boolean {
-    return this.#byPubsub.has(pubsub);
-  }
-
   start(): void {
     for (let index = 0; index < this.#options.keys.partitionCount; index++) this.#add(index);
     this.#topology.start();
@@ -95,8 +94,12 @@ export class Partitions {
   get isReady(): boolean {
     if (this.#mismatch !== null) return false;
     return this.#all.every(
-      ({ shard }) => shard?.canPublish === true && shard.canRead && shard.isSubscribed,
+      ({ shard }) => shard?.canPublish === true && shard.canRead && shard.isFollowing,
     );
+  }
+
+  shards(): readonly Shard[] {
+    return this.#topology.shards();
   }
 
   /** Tells publishers who have waited long enough. */
@@ -143,6 +146,7 @@ export class Partitions {
       ? new StaticTopology(topologyHost, topology.shards)
       : new ClusterTopology(topologyHost, {
           seeds: topology.seeds,
+          ca: topology.ca,
           tag: (partition) => keys.tag(partition),
           logger,
         });
@@ -163,19 +167,22 @@ export class Partitions {
       lostSubscriptions: (shard) => {
         logger.log("warn", "redis_subscriptions_lost", { shard: shard.index });
         this.#topology.refresh();
+        host.lost(shard);
       },
     });
   }
 
   #add(index: number): void {
     const { keys, incarnation, engine, stats, host } = this.#options;
-    const { maxOutboxPublications, maxOutboxBytes, giveUpMs, node, clock } = engine;
+    const { maxOutboxPublications, maxOutboxBytes, giveUpMs, clock } = engine;
     const context: PublisherContext = {
       shard: () => this.shardAt(index),
       keys,
       partition: index,
-      producer: `${incarnation}.${node}`,
+      producer: incarnation,
+      ring: keys.ring(index, incarnation),
       clock,
+      commonMs: () => host.commonMs(),
       logger: engine.logger,
       counters: engine.counters,
       idempotencyWindowMs: engine.idempotencyWindowMs,
@@ -191,6 +198,7 @@ export class Partitions {
         stats.batches++;
         return send(batch);
       },
+      settled: (batch, outcome) => host.settled(index, batch, outcome),
     });
     const bounds = {
       maxPublications: maxOutboxPublications,
@@ -207,8 +215,6 @@ export class Partitions {
       outboxHost((batch) => sendPlain(context, batch)),
       { ...bounds, isRetried: false },
     );
-    const partition = new Partition(index, keys.pubsub(index), { ordered, plain }, host);
-    this.#all.push(partition);
-    this.#byPubsub.set(partition.pubsub, partition);
+    this.#all.push(new Partition(index, keys.pubsub(index), { ordered, plain }, host));
   }
 }

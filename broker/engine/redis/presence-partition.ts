@@ -5,11 +5,18 @@ const MAX_BATCH_CHANGES = 200;
 
 export type ChangeKind = "enter" | "leave";
 
+/**
+ * Whose pub/sub channel carries word of a change: the partition's, the channel's own, or both when it is not
+ * known which of them the channel uses.
+ */
+export type ChangeRoute = "shared" | "own" | "both";
+
 /** A change on its way to Redis. */
 export interface Change {
   readonly kind: ChangeKind;
   readonly channel: string;
   readonly hash: string;
+  readonly route: ChangeRoute;
   readonly connection: string;
   readonly user: string | null;
   /** The other nodes are to be told of it. */
@@ -42,6 +49,7 @@ interface Member {
 
 interface PresentChannel {
   readonly hash: string;
+  readonly route: ChangeRoute;
   readonly members: Map<string, Member>;
 }
 
@@ -81,15 +89,21 @@ export class PresencePartition {
     return Array.from(members, ([connection, { user }]) => ({ connection, user }));
   }
 
-  enter(channel: string, hash: string, { connection, user }: PresenceMember): void {
+  enter(
+    channel: string,
+    hash: string,
+    route: ChangeRoute,
+    { connection, user }: PresenceMember,
+  ): void {
     let present = this.#channels.get(channel);
     if (present === undefined) {
-      present = { hash, members: new Map() };
+      present = { hash, route, members: new Map() };
       this.#channels.set(channel, present);
     }
     if (present.members.has(connection)) return;
     present.members.set(connection, { user, isMade: false });
-    this.#add({ kind: "enter", channel, hash, connection, user, isNews: true, mayBeThere: false });
+    const change = { channel, hash, route, connection, user };
+    this.#add({ kind: "enter", ...change, isNews: true, mayBeThere: false });
   }
 
   leave(channel: string, connection: string): void {
@@ -105,9 +119,10 @@ export class PresencePartition {
       this.#waiting.delete(keyOf(channel, connection));
       return;
     }
-    const { hash } = present;
+    const { hash, route } = present;
     const { user, isMade: isNews } = member;
-    this.#add({ kind: "leave", channel, hash, connection, user, isNews, mayBeThere: true });
+    const change = { channel, hash, route, connection, user };
+    this.#add({ kind: "leave", ...change, isNews, mayBeThere: true });
   }
 
   leaveAll(): void {
@@ -121,12 +136,13 @@ export class PresencePartition {
    * @param wereTold whether others heard of their leaving, so that they are to hear of their coming back
    */
   rewrite(wereTold: boolean): void {
-    for (const [channel, { hash, members }] of this.#channels) {
+    for (const [channel, { hash, route, members }] of this.#channels) {
       for (const [connection, member] of members) {
         if (this.#waiting.has(keyOf(channel, connection))) continue;
         const isNews = wereTold || !member.isMade;
         const { user } = member;
-        this.#add({ kind: "enter", channel, hash, connection, user, isNews, mayBeThere: true });
+        const change = { channel, hash, route, connection, user };
+        this.#add({ kind: "enter", ...change, isNews, mayBeThere: true });
       }
     }
   }
@@ -134,9 +150,8 @@ export class PresencePartition {
   /** Takes an entry out of Redis that this node does not have. */
   retract(channel: string, hash: string, connection: string): void {
     if (this.#channels.get(channel)?.members.has(connection) === true) return;
-    const user = null;
-    const isNews = false;
-    this.#add({ kind: "leave", channel, hash, connection, user, isNews, mayBeThere: true });
+    const change = { channel, hash, route: "both" as const, connection, user: null };
+    this.#add({ kind: "leave", ...change, isNews: false, mayBeThere: true });
   }
 
   #add(change: Omit<Change, "wasTried">): void {

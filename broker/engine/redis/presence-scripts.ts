@@ -1,4 +1,4 @@
-import { script } from "./scripts.ts";
+import { FOREIGN, script } from "./scripts.ts";
 
 /**
  * Changes who is present on channels of one partition, and tells the nodes in one message. A change that
@@ -6,7 +6,7 @@ import { script } from "./scripts.ts";
  *
  *   KEYS  what the holder of the lease entered, then per change: the channel's presence
  *   ARGV  name of the lease, pub/sub channel, publish command, changes,
- *         then per change: kind, channel, connection, user as JSON
+ *         then per change: kind, channel, connection, user as JSON, where it is told
  *
  *   kind  j  joins
  *         q  joins, and nobody is told: all know already
@@ -14,13 +14,16 @@ import { script } from "./scripts.ts";
  *         r  leaves, and everybody is told if it was there
  *         s  the same, if it was there under this lease
  *
+ * It is told on the pub/sub channel of all (""), on the one that follows "o", or on both of them ("b").
  * A connection's value is the name of the lease, a space and its user as JSON. Returns per change "" or the
  * key that holds something foreign.
  */
-export const changePresenceScript = script(`
-local parts, results, head = { string.char(3) }, {}, ARGV[1] .. ' '
+export const changePresenceScript = script(`${FOREIGN}
+local problem = foreign({ [KEYS[1]] = 'set' })
+if problem then return problem end
+local parts, own, results, head = { string.char(3) }, {}, {}, ARGV[1] .. ' '
 for i = 1, tonumber(ARGV[4]) do
-  local key, a = KEYS[i + 1], 1 + 4 * i
+  local key, a = KEYS[i + 1], 5 * i
   local kind, channel, connection, user = ARGV[a], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3]
   local entry, told = channel .. ' ' .. connection, nil
   local found = redis.call('type', key).ok
@@ -42,9 +45,16 @@ for i = 1, tonumber(ARGV[4]) do
     redis.call('srem', KEYS[1], entry)
   end
   if told then
-    parts[#parts + 1] = struct.pack('>BBc0Bc0Hc0', told, #channel, channel, #connection, connection, #user, user)
+    local part = struct.pack('>BBc0Bc0Hc0', told, #channel, channel, #connection, connection, #user, user)
+    local where = ARGV[a + 4]
+    if string.sub(where, 1, 1) ~= 'o' then parts[#parts + 1] = part end
+    if where ~= '' then
+      own[#own + 1] = string.sub(where, 2)
+      own[#own + 1] = parts[1] .. part
+    end
   end
 end
 if #parts > 1 then redis.call(ARGV[3], ARGV[2], table.concat(parts)) end
+for i = 1, #own, 2 do redis.call(ARGV[3], own[i], own[i + 1]) end
 return results
 `);

@@ -37,8 +37,10 @@ export class Presence {
     this.#options = options;
   }
 
-  enter({ name, hash, partition }: RedisStream, member: PresenceMember): void {
-    if (!this.#isStopped) this.#partition(partition).enter(name, hash, member);
+  enter({ name, hash, partition, ownPubsub }: RedisStream, member: PresenceMember): void {
+    if (this.#isStopped) return;
+    const route = ownPubsub === null ? "shared" : "own";
+    this.#partition(partition).enter(name, hash, route, member);
   }
 
   leave({ name, partition }: RedisStream, { connection }: PresenceMember): void {
@@ -77,7 +79,7 @@ export class Presence {
   }
 
   /** Runs the script; per change "" or the key that holds something foreign, which is logged. */
-  async #change<C extends Pick<Change, "channel" | "hash" | "connection" | "user">>(
+  async #change<C extends Pick<Change, "channel" | "hash" | "route" | "connection" | "user">>(
     shard: Shard,
     partition: number,
     lease: string,
@@ -90,6 +92,8 @@ export class Presence {
     for (const change of changes) {
       names.push(keys.presence(partition, change.hash));
       args.push(kind(change), change.channel, change.connection, JSON.stringify(change.user));
+      const own = keys.ownPubsub(partition, change.hash);
+      args.push({ shared: "", own: `o${own}`, both: `b${own}` }[change.route]);
     }
     const foreign = texts(await shard.runBulk(changePresenceScript, names, args));
     for (const key of new Set(foreign)) {
@@ -225,10 +229,12 @@ function readUser(text: string): string | null | undefined {
 function readIndexEntry(entry: string): {
   readonly channel: string;
   readonly hash: string;
+  readonly route: "both";
   readonly connection: string;
   readonly user: null;
 } {
   const space = entry.indexOf(" ");
   const channel = entry.slice(0, space);
-  return { channel, hash: nameHash(channel), connection: entry.slice(space + 1), user: null };
+  const [hash, connection] = [nameHash(channel), entry.slice(space + 1)];
+  return { channel, hash, route: "both", connection, user: null };
 }

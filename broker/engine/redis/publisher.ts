@@ -3,11 +3,12 @@ import { BrokerError } from "../../api.ts";
 import type { Clock, Logger } from "../../ports.ts";
 import { randomEpoch } from "../epoch.ts";
 import { failureOf } from "./connection.ts";
-import { writePlainMessage } from "./envelope.ts";
+import { MessageKind, writeHeader, writePlainMessage } from "./envelope.ts";
 import type { Keys } from "./keys.ts";
-import type { GroupResult, OutboxBatch, SendOutcome } from "./outbox.ts";
+import { asBrokerError } from "./lease-home.ts";
+import type { GroupResult, OutboxBatch, OutboxGroup, SendOutcome } from "./outbox.ts";
 import type { RedisStream } from "./redis-stream.ts";
-import { publishScript } from "./scripts.ts";
+import { publishPlainScript, publishScript } from "./scripts.ts";
 import type { Shard } from "./shard.ts";
 
 /**
@@ -30,12 +31,27 @@ export interface PublisherContext {
   readonly shard: () => PublishTarget | null;
   readonly keys: Keys;
   readonly partition: number;
-  /** Name of this run of this node. */
+  /** Name of this run of this node, as messages carry it. */
   readonly producer: string;
+  /** Where Redis remembers its last batch of the partition. */
+  readonly ring: string;
   readonly clock: Clock;
+  /** Of the clock that all nodes share, ms since 1970. */
+  readonly commonMs: () => number;
   readonly logger: Logger;
   readonly counters: { duplicates: number };
   readonly idempotencyWindowMs: number;
+}
+
+function headerOf(
+  { clock, commonMs, producer }: PublisherContext,
+  kind: typeof MessageKind.ordered | typeof MessageKind.plain,
+  batch: OutboxBatch<RedisStream>,
+): Buffer {
+  const waitedMs = clock.nowMs() - batch.openedMs;
+  const sentMs = commonMs();
+  batch.stampMs = sentMs;
+  return writeHeader({ kind, producer, sentMs, openedMs: sentMs - waitedMs });
 }
 
 /** Hands a batch of recoverable channels to the publish script. */
@@ -46,15 +62,17 @@ export async function sendOrdered(
   const { keys, partition } = context;
   const shard = context.shard();
   if (shard === null || !shard.canPublish) return { type: "unsent" };
-  const names = [keys.ring(partition, context.producer)];
+  const wallMs = context.clock.wallMs();
+  const names = [context.ring];
   const args: (string | Buffer)[] = [
     String(batch.seq),
     keys.pubsub(partition),
     shard.publishCommand,
     randomEpoch(),
-    String(Math.trunc(context.clock.wallMs())),
+    String(Math.trunc(wallMs)),
     String(batch.groups.length),
     String(RING_TTL_MS),
+    headerOf(context, MessageKind.ordered, batch),
   ];
   for (const { stream, publicationId, run, waiters } of batch.groups) {
     const { hash, options } = stream;
@@ -72,6 +90,7 @@ export async function sendOrdered(
       String(options.historyTtlMs),
       String(stream.metaTtlMs),
       publicationId === null ? "0" : String(context.idempotencyWindowMs),
+      stream.ownPubsub ?? "",
     );
   }
   try {
@@ -116,7 +135,7 @@ function readReply(context: PublisherContext, reply: unknown): SendOutcome {
 
 function groupResult(context: PublisherContext, text: string): GroupResult {
   if (text.startsWith("!")) {
-    context.logger.log("error", "redis_foreign_value", { error: text.slice(1) });
+    logRarely(context, "redis_foreign_value", text.slice(1));
     return { ok: false, error: new BrokerError(Code.internal, text.slice(1)) };
   }
   const [offset = "", epoch = "", isDuplicate] = text.split(":");
@@ -128,7 +147,11 @@ function failed(context: PublisherContext, error: unknown): SendOutcome {
   const failure = failureOf(error);
   if (failure !== "refused") return { type: failure };
   const message = error instanceof Error ? error.message : String(error);
-  logRefusal(context, message);
+  logRarely(context, "redis_refused", message);
+  // The script looks at every key before it uses it, but for the one that it looks at first.
+  if (message.startsWith("WRONGTYPE")) {
+    return { type: "refused", error: asBrokerError(error, context.ring) };
+  }
   const isPassing = /^(OOM|NOREPLICAS|MISCONF)\b/.test(message);
   return {
     type: "refused",
@@ -138,35 +161,39 @@ function failed(context: PublisherContext, error: unknown): SendOutcome {
   };
 }
 
-/** A server that refuses goes on doing so: one line in this time says it, ms. */
+/** What Redis refuses it goes on refusing: one line in this time says it, ms. */
 const REFUSAL_LOG_MS = 5000;
-const lastRefusalMs = new WeakMap<Logger, number>();
+const lastLoggedMs = new WeakMap<Logger, Map<string, number>>();
 
-function logRefusal({ clock, logger, shard }: PublisherContext, error: string): void {
+function logRarely(
+  { clock, logger, shard }: PublisherContext,
+  event: "redis_refused" | "redis_foreign_value",
+  error: string,
+): void {
   const nowMs = clock.nowMs();
-  if (nowMs - (lastRefusalMs.get(logger) ?? -Infinity) < REFUSAL_LOG_MS) return;
-  lastRefusalMs.set(logger, nowMs);
-  logger.log("error", "redis_refused", { shard: shard()?.index, error });
+  const last = lastLoggedMs.get(logger) ?? new Map<string, number>();
+  lastLoggedMs.set(logger, last);
+  if (nowMs - (last.get(event) ?? -Infinity) < REFUSAL_LOG_MS) return;
+  last.set(event, nowMs);
+  logger.log("error", event, { shard: shard()?.index, error });
 }
 
-/** Publishes a batch of channels without history: at most once, one PUBLISH for all. */
+/** Publishes a batch of channels without history: at most once, in one call. */
 export async function sendPlain(
   context: PublisherContext,
   batch: OutboxBatch<RedisStream>,
 ): Promise<SendOutcome> {
-  const { keys, partition } = context;
   const shard = context.shard();
   if (shard === null || !shard.canPublish) return { type: "unsent" };
-  const message = writePlainMessage(
-    batch.groups.map(({ stream, run, waiters }) => ({
-      channel: stream.name,
-      count: waiters.length,
-      run: run.view(),
-    })),
-    context.clock.wallMs(),
-  );
+  const messages = plainMessages(context, batch);
+  const [only] = messages;
   try {
-    await shard.publishPlain(keys.pubsub(partition), message);
+    if (only !== undefined && messages.length === 1) {
+      await shard.publishPlain(only.pubsub, only.message);
+    } else {
+      const args = messages.flatMap(({ pubsub, message }) => [pubsub, message]);
+      await shard.runPublish(publishPlainScript, [context.ring], [shard.publishCommand, ...args]);
+    }
   } catch (error) {
     return failed(context, error);
   }
@@ -175,4 +202,40 @@ export async function sendPlain(
     type: "done",
     results: batch.groups.map(() => ({ ok: true, firstOffset: 0, epoch: "" })),
   };
+}
+
+interface PlainMessage {
+  readonly pubsub: string;
+  readonly message: Buffer;
+}
+
+/** One message for all channels that share the partition's, and one for each group of the others. */
+function plainMessages(
+  context: PublisherContext,
+  batch: OutboxBatch<RedisStream>,
+): readonly PlainMessage[] {
+  const { keys, partition, clock } = context;
+  const wallMs = clock.wallMs();
+  const header = headerOf(context, MessageKind.plain, batch);
+  const write = (groups: readonly OutboxGroup<RedisStream>[]): Buffer =>
+    writePlainMessage(
+      header,
+      groups.map(({ stream, run, waiters }) => ({
+        channel: stream.name,
+        count: waiters.length,
+        run: run.view(),
+      })),
+      wallMs,
+    );
+  const messages: PlainMessage[] = [];
+  const shared: OutboxGroup<RedisStream>[] = [];
+  for (const group of batch.groups) {
+    const { ownPubsub } = group.stream;
+    if (ownPubsub === null) shared.push(group);
+    else messages.push({ pubsub: ownPubsub, message: write([group]) });
+  }
+  if (shared.length > 0) {
+    messages.push({ pubsub: keys.pubsub(partition), message: write(shared) });
+  }
+  return messages;
 }

@@ -5,7 +5,11 @@ import type { MembershipStats } from "./lease-membership.ts";
 /** Where Redis is: servers that share the partitions for good, or a cluster that moves them. */
 export type RedisTopologyOptions =
   | { readonly type: "servers"; readonly shards: readonly ShardAddress[] }
-  | { readonly type: "cluster"; readonly seeds: readonly string[] };
+  | {
+      readonly type: "cluster";
+      readonly seeds: readonly string[];
+      readonly ca?: string | undefined;
+    };
 
 export interface RedisEngineOptions {
   readonly topology: RedisTopologyOptions;

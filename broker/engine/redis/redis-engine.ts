@@ -2,19 +2,24 @@ import { Code } from "../../../protocol/codes.ts";
 import type { HistoryResult } from "../../../protocol/messages/history.ts";
 import type { PresenceMember } from "../../../protocol/messages/presence.ts";
 import { BrokerError } from "../../api.ts";
+import type { ShardHealth } from "../../api.ts";
 import type { Directory, LocalDirectory } from "../../directory.ts";
 import { readHistory } from "../../history.ts";
 import type { NamespaceOptions } from "../../namespace.ts";
+import type { EngineTracer, TracePeers } from "../../tracing/bus-tracer.ts";
+import type { PublishTrace } from "../../tracing/publish-trace.ts";
 import type { Engine, HistoryQuery, PublishAck } from "../engine.ts";
 import { randomId } from "../epoch.ts";
 import type { Stream } from "../stream.ts";
 import { Auditor } from "./auditor.ts";
-import { MessageKind, readMessage, readPresenceMessage } from "./envelope.ts";
-import type { Group, PresenceChange } from "./envelope.ts";
+import { EngineTracing } from "./engine-tracing.ts";
+import { Inbox } from "./inbox.ts";
 import { Keys } from "./keys.ts";
+import { asBrokerError } from "./lease-home.ts";
 import { Membership } from "./lease-membership.ts";
 import type { Partition } from "./partition.ts";
 import { Partitions } from "./partitions.ts";
+import { Reach, shardHealth } from "./reach.ts";
 import { noStats } from "./redis-engine-options.ts";
 import type { RedisEngineOptions, RedisEngineStats } from "./redis-engine-options.ts";
 import { RedisStream } from "./redis-stream.ts";
@@ -41,9 +46,11 @@ export class RedisEngine implements Engine {
   readonly #partitions: Partitions;
   readonly #streams = new Map<string, RedisStream>();
   readonly #reader: StreamReader;
+  readonly #inbox: Inbox;
   readonly #auditor: Auditor;
   readonly #membership: Membership;
-  #wantsAll = 0;
+  readonly #reach: Reach;
+  readonly #tracing: EngineTracing;
   #nextId = 1;
   #onUnknown: (channel: string) => void = () => {};
 
@@ -59,14 +66,33 @@ export class RedisEngine implements Engine {
       incarnation,
       stats: this.stats,
       host: {
-        message: (channel, message) => this.#received(channel, message),
+        message: (channel, message) => {
+          if (!this.#membership.received(channel, message)) this.#inbox.received(channel, message);
+        },
         assigned: (partition, shard) => this.#membership.assigned(partition, shard),
+        commonMs: () => this.#tracing.commonMs(),
+        settled: (partition, batch, outcome) => this.#tracing.settled(partition, batch, outcome),
+        lost: () => this.#reach.lost(),
         resubscribed: (shard) => {
           this.#membership.resubscribed(shard);
+          this.#tracing.resubscribed(shard);
+          this.#reach.regained();
           this.#auditor.audit((stream) => this.#partitionOf(stream).shard === shard);
         },
-        subscribed: ({ index }) => this.#auditor.audit((stream) => stream.partition === index),
+        subscribed: ({ index }, own) =>
+          this.#auditor.audit((stream) => stream.partition === index && stream.ownPubsub === own),
       },
+    });
+    this.#tracing = new EngineTracing({
+      engine: options,
+      incarnation,
+      partitionOf: (channel) => this.#keys.partition(channel),
+      shardAt: (partition) => this.#partitions.shardAt(partition),
+      ask: (producer, request) => this.#membership.askTrace(producer, request),
+    });
+    this.#reach = new Reach({
+      partitionCount: options.partitions,
+      shardAt: (partition) => this.#partitions.shardAt(partition),
     });
     this.#reader = new StreamReader({
       keys: this.#keys,
@@ -76,6 +102,15 @@ export class RedisEngine implements Engine {
       logger: options.logger,
       stats: this.stats,
     });
+    this.#inbox = new Inbox({
+      keys: this.#keys,
+      incarnation,
+      streams: this.#streams,
+      reader: this.#reader,
+      openUnknown: (channel) => this.#onUnknown(channel),
+      clock: options.clock,
+      logger: options.logger,
+    });
     this.#auditor = new Auditor({
       keys: this.#keys,
       streams: () => this.#streams.values(),
@@ -84,6 +119,7 @@ export class RedisEngine implements Engine {
       clock: options.clock,
     });
     this.#membership = new Membership({
+      traceAsked: (request) => this.#tracing.asked(request),
       keys: this.#keys,
       shardOf: (partition) => this.#partitions.shardAt(partition),
       incarnation,
@@ -100,6 +136,10 @@ export class RedisEngine implements Engine {
     return this.#membership.createDirectory(local);
   }
 
+  connectTracing(tracer: EngineTracer): TracePeers {
+    return this.#tracing.connect(tracer);
+  }
+
   /**
    * Connects, and joins the other nodes. Redis need not be there yet: then it goes on in the background after a
    * short while, and `isReady` says so.
@@ -108,6 +148,7 @@ export class RedisEngine implements Engine {
   async start(): Promise<void> {
     this.#partitions.start();
     this.#auditor.start();
+    this.#tracing.start();
     const wait = Promise.withResolvers<void>();
     const timer = setTimeout(wait.resolve, this.#options.startWindowMs ?? START_WINDOW_MS);
     await Promise.race([this.#partitions.firstCheck, wait.promise]);
@@ -123,11 +164,25 @@ export class RedisEngine implements Engine {
   async stop(): Promise<void> {
     await this.#membership.stop();
     this.#auditor.stop();
+    this.#tracing.stop();
+    this.#reach.stop();
     this.#partitions.stop();
   }
 
   isReady(): boolean {
     return this.#partitions.isReady;
+  }
+
+  shards(): ShardHealth[] {
+    return this.#partitions.shards().map(shardHealth);
+  }
+
+  isReached(stream: Stream | null): boolean {
+    return this.#reach.isReached(stream === null ? null : (stream as RedisStream).partition);
+  }
+
+  onReachChanged(changed: () => void): void {
+    this.#reach.onChanged(changed);
   }
 
   #shardOf(stream: RedisStream): Shard {
@@ -143,10 +198,9 @@ export class RedisEngine implements Engine {
   open(name: string, options: NamespaceOptions): RedisStream {
     let stream = this.#streams.get(name);
     if (stream === undefined) {
-      const partition = this.#keys.partition(name);
-      const nowMs = this.#options.clock.nowMs();
-      const { channelIdleMs } = this.#options;
-      stream = new RedisStream(name, this.#nextId++, partition, options, nowMs, channelIdleMs);
+      const { clock, channelIdleMs } = this.#options;
+      const nowMs = clock.nowMs();
+      stream = new RedisStream(name, this.#nextId++, this.#keys, options, nowMs, channelIdleMs);
       this.#streams.set(name, stream);
     }
     return stream;
@@ -175,12 +229,11 @@ export class RedisEngine implements Engine {
 
   async #attach(stream: RedisStream, partition: Partition): Promise<void> {
     try {
-      await this.#inTime(partition.addInterest());
+      await this.#inTime(partition.addInterestIn(stream));
       await this.#reader.begin(stream);
     } catch (error) {
       this.detach(stream);
-      if (error instanceof BrokerError) throw error;
-      throw new BrokerError(Code.unavailable, Code.unavailable.text, { cause: error });
+      throw asBrokerError(error);
     }
   }
 
@@ -191,11 +244,11 @@ export class RedisEngine implements Engine {
     own.lastUsedMs = this.#options.clock.nowMs();
     own.release();
     own.log = own.logFrom(own.isRecoverable ? 0 : own.log.offset);
-    this.#partitionOf(own).removeInterest();
+    this.#partitionOf(own).removeInterestIn(own);
   }
 
   attachAll(): Promise<void> | undefined {
-    this.#wantsAll++;
+    this.#inbox.addPatternInterest();
     const pending: Promise<void>[] = [];
     for (const partition of this.#partitions.all()) {
       const waiting = partition.addInterest();
@@ -220,7 +273,7 @@ export class RedisEngine implements Engine {
   }
 
   detachAll(): void {
-    this.#wantsAll--;
+    this.#inbox.removePatternInterest();
     for (const partition of this.#partitions.all()) partition.removeInterest();
   }
 
@@ -233,6 +286,7 @@ export class RedisEngine implements Engine {
     publicationId: string | null,
     ack: PublishAck | null,
     requestId: number,
+    trace: PublishTrace | null = null,
   ): number {
     const own = stream as RedisStream;
     const { mismatch } = this.#partitions;
@@ -246,43 +300,33 @@ export class RedisEngine implements Engine {
     // Without an acknowledgement to wait for, being taken in is all that is told.
     const isAwaited = own.options.ack !== "none";
     const waiting = isAwaited ? ack : null;
-    const refusal = outbox.add(own, source, start, end, meta, publicationId, waiting, requestId);
-    if (refusal !== null) ack?.publishFailed(requestId, refusal);
-    else if (!isAwaited) ack?.published(requestId, 0, "");
+    const refusal = outbox.add(
+      own,
+      source,
+      start,
+      end,
+      meta,
+      publicationId,
+      waiting,
+      requestId,
+      trace,
+    );
+    if (refusal !== null) {
+      this.#tracing.refused(own, end - start, refusal.info.name, trace);
+      ack?.publishFailed(requestId, refusal);
+      return 0;
+    }
+    if (own.isLocalFirst) this.#inbox.publishedHere(own, source, start, end, meta, trace);
+    if (!isAwaited) ack?.published(requestId, 0, "");
     return 0;
-  }
-
-  #received(channel: string, message: Buffer): void {
-    if (this.#membership.received(channel, message) || !this.#partitions.has(channel)) return;
-    try {
-      if (message[0] === MessageKind.presence) {
-        readPresenceMessage(message, (change) => this.#presenceChanged(change));
-      } else readMessage(message, (group) => this.#receivedGroup(group));
-    } catch (error) {
-      // Somebody else writes to our pub/sub channel: say so, and let the audit find what may be missing.
-      this.#options.logger.log("error", "redis_message_unreadable", {
-        channel,
-        error: String(error),
-      });
-    }
-  }
-
-  #receivedGroup(group: Group): void {
-    let stream = this.#streams.get(group.channel);
-    if (stream === undefined || stream.phase === "detached") {
-      if (this.#wantsAll === 0) return;
-      this.#onUnknown(group.channel);
-      stream = this.#streams.get(group.channel);
-      if (stream === undefined || stream.phase === "detached") return;
-    }
-    if (stream.phase === "reading") stream.hold(group);
-    else this.#reader.apply(stream, group);
   }
 
   history(stream: Stream, query: HistoryQuery): HistoryResult | Promise<HistoryResult> {
     const own = stream as RedisStream;
     if (own.phase === "live") return readHistory(own, query, this.#options.clock.nowMs());
-    return this.#reader.readDetached(own, query);
+    return this.#reader.readDetached(own, query).catch((error: unknown) => {
+      throw asBrokerError(error);
+    });
   }
 
   enterPresence(stream: Stream, member: PresenceMember): void {
@@ -295,13 +339,6 @@ export class RedisEngine implements Engine {
 
   presence(stream: Stream): Promise<readonly PresenceMember[]> {
     return this.#membership.presence.read(stream as RedisStream);
-  }
-
-  /** This node's own changes come back this way too, so that all nodes see them in one order. */
-  #presenceChanged({ type, channel, member }: PresenceChange): void {
-    const stream = this.#streams.get(channel);
-    if (stream === undefined || stream.phase === "detached") return;
-    stream.listener?.presenceChanged(type, member);
   }
 
   sweep(nowMs: number): void {

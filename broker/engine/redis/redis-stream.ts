@@ -4,6 +4,7 @@ import { PublicationLog } from "../publication-log.ts";
 import type { Stream } from "../stream.ts";
 import type { Group } from "./envelope.ts";
 import { nameHash } from "./keys.ts";
+import type { Keys } from "./keys.ts";
 
 /** Publications that may wait for a gap to be healed, per channel. */
 const MAX_HELD_GROUPS = 1024;
@@ -26,6 +27,8 @@ export class RedisStream implements Stream {
   readonly options: NamespaceOptions;
   readonly partition: number;
   readonly hash: string;
+  /** Where its messages are published, when it does not share its partition's pub/sub channel. */
+  readonly ownPubsub: string | null;
   /** How long Redis keeps the position when nobody uses it, ms. */
   readonly metaTtlMs: number;
   /** When this node last had Redis keep the position for that long (clock ms). */
@@ -34,6 +37,7 @@ export class RedisStream implements Stream {
   log: PublicationLog;
   listener: Stream["listener"] = null;
   parent: Stream["parent"] = null;
+  arrival: Stream["arrival"] = null;
   phase: StreamPhase = "detached";
   /** Another number for each time an interest is taken: what was begun for an earlier one is void. */
   interest = 0;
@@ -46,16 +50,18 @@ export class RedisStream implements Stream {
   constructor(
     name: string,
     id: number,
-    partition: number,
+    keys: Keys,
     options: NamespaceOptions,
     nowMs: number,
     channelIdleMs: number,
   ) {
     this.name = name;
     this.id = id;
-    this.partition = partition;
+    this.partition = keys.partition(name);
     this.options = options;
     this.hash = nameHash(name);
+    this.ownPubsub =
+      options.routing === "channel" ? keys.ownPubsub(this.partition, this.hash) : null;
     this.metaTtlMs = Math.max(options.historyTtlMs, channelIdleMs, MIN_META_TTL_MS);
     this.lastUsedMs = nowMs;
     // A channel without history has no order beyond this node's: its epoch says so.
@@ -65,6 +71,11 @@ export class RedisStream implements Stream {
 
   get isRecoverable(): boolean {
     return this.options.historySize > 0;
+  }
+
+  /** This node's subscribers have what is published here before Redis has it. */
+  get isLocalFirst(): boolean {
+    return this.options.delivery === "local-first" && !this.isRecoverable;
   }
 
   /** An empty log whose next publication has the offset after this one. */

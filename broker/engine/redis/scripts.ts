@@ -9,6 +9,21 @@ export function script(source: string): Script {
 }
 
 /**
+ * The head of scripts that must not work on what is not ours: `foreign` answers with an error that names the
+ * key. Its argument maps keys to the types they must have, where they exist.
+ */
+export const FOREIGN = `
+local function foreign(types)
+  for key, wanted in pairs(types) do
+    local found = redis.call('type', key).ok
+    if found ~= 'none' and found ~= wanted then
+      return redis.error_reply('FOREIGN ' .. key .. ' holds a ' .. found .. ', which is not Tickwire\\'s')
+    end
+  end
+end
+`;
+
+/**
  * The head of both scripts. The epoch of a stream is bound to a fence, Redis's own replication id, which
  * changes whenever a server is promoted or comes back from disk: whatever happened to the tail of the data
  * then, offsets given out after it belong to a new epoch, and clients cannot mistake them for the old
@@ -35,8 +50,9 @@ end
  * Publishes one batch of one partition: gives offsets, appends history, fans out, all or nothing.
  *
  *   KEYS  ring, then per group: history, meta, publication id
- *   ARGV  seq, pub/sub channel, publish command, fresh epoch, timeMs, groups, ring ttl ms,
- *         then per group: name, count, run, history size, history ttl ms, meta ttl ms, id window ms (0: no id)
+ *   ARGV  seq, pub/sub channel, publish command, fresh epoch, timeMs, groups, ring ttl ms, message header,
+ *         then per group: name, count, run, history size, history ttl ms, meta ttl ms, id window ms (0: no id),
+ *         pub/sub channel of its own ("": the batch's)
  *
  * Returns { 0, results } or, for a batch that was executed before, { 1, the same results }; { 2 } for one
  * older than that. A result is "offset:epoch:duplicate" or "!" and the error of a group whose keys hold
@@ -49,10 +65,10 @@ if last[1] then
   if last[1] == seq then return { 1, cmsgpack.unpack(last[2]) } end
   if tonumber(last[1]) > tonumber(seq) then return { 2 } end
 end
-local results, parts = {}, { string.char(1) }
+local results, parts, own = {}, { ARGV[8] }, {}
 for i = 1, n do
   local stream, meta, idKey = KEYS[3 * i - 1], KEYS[3 * i], KEYS[3 * i + 1]
-  local a = 8 + (i - 1) * 7
+  local a = 9 + (i - 1) * 8
   local name, count, run, size = ARGV[a], tonumber(ARGV[a + 1]), ARGV[a + 2], tonumber(ARGV[a + 3])
   local seen = ARGV[a + 6] ~= '0' and redis.pcall('get', idKey)
   if type(seen) == 'string' then
@@ -86,15 +102,33 @@ for i = 1, n do
       results[i] = string.format('%.0f', first) .. ':' .. epoch
       if ARGV[a + 6] ~= '0' then redis.call('set', idKey, results[i], 'PX', ARGV[a + 6]) end
       results[i] = results[i] .. ':0'
-      parts[#parts + 1] = struct.pack('>Bc0Bc0I8I2I8I4', #name, name, #epoch, epoch, first, count, tonumber(ARGV[5]), #run)
-      parts[#parts + 1] = run
+      local head = struct.pack('>Bc0Bc0I8I2I8I4', #name, name, #epoch, epoch, first, count, tonumber(ARGV[5]), #run)
+      if ARGV[a + 7] == '' then
+        parts[#parts + 1] = head
+        parts[#parts + 1] = run
+      else
+        own[#own + 1] = ARGV[a + 7]
+        own[#own + 1] = ARGV[8] .. head .. run
+      end
     end
   end
 end
 redis.call('hset', KEYS[1], 's', seq, 'r', cmsgpack.pack(results))
 redis.call('pexpire', KEYS[1], ARGV[7])
 if #parts > 1 then redis.call(ARGV[3], ARGV[2], table.concat(parts)) end
+for i = 1, #own, 2 do redis.call(ARGV[3], own[i], own[i + 1]) end
 return { 0, results }
+`);
+
+/**
+ * Publishes messages on several pub/sub channels of one partition.
+ *
+ *   KEYS  a key of the partition, so that the server knows whether it has it; it is not used
+ *   ARGV  publish command, then per message: pub/sub channel, message
+ */
+export const publishPlainScript = script(`
+for i = 2, #ARGV, 2 do redis.call(ARGV[1], ARGV[i], ARGV[i + 1]) end
+return 1
 `);
 
 /**
@@ -105,7 +139,10 @@ return { 0, results }
  *
  * Returns { epoch, top, parent epoch, fork offset, entries }.
  */
-export const readScript = script(`${POSITION}
+export const readScript = script(`${FOREIGN}
+local problem = foreign({ [KEYS[1]] = 'stream', [KEYS[2]] = 'hash' })
+if problem then return problem end
+${POSITION}
 local epoch, top, parent, fork = position(KEYS[2], KEYS[1], ARGV[1])
 redis.call('pexpire', KEYS[2], ARGV[2])
 local entries = {}

@@ -5,7 +5,6 @@ import type { Clock, Logger } from "../../ports.ts";
 import {
   closeConnection,
   describeAddress,
-  failureOf,
   isMoved,
   isNoScript,
   isReadOnly,
@@ -13,13 +12,7 @@ import {
 } from "./connection.ts";
 import type { ShardAddress } from "./connection.ts";
 import type { Script } from "./scripts.ts";
-
-/** A subscriber connection whose canary has not come back for this long is dead. */
-const CANARY_INTERVAL_MS = 1000;
-const CANARY_TIMEOUT_MS = 3000;
-
-/** Between the word that a slot has moved and asking for all subscriptions again. */
-const MOVED_PAUSE_MS = 50;
+import { Subscriber } from "./subscriber.ts";
 
 export interface ShardHost {
   readonly clock: Clock;
@@ -36,8 +29,7 @@ export interface ShardHost {
 
 /**
  * One Redis server with the three connections we own: `publish` for batches, `subscribe` for what other
- * nodes (and this one) published, `bulk` for reads. A slow read never delays a batch, and a subscriber
- * connection is judged by its canary: a message that this node sends itself every second.
+ * nodes (and this one) published, `bulk` for reads. A slow read never delays a batch.
  */
 export class Shard {
   readonly index: number;
@@ -46,16 +38,9 @@ export class Shard {
   /** With Redis Cluster, sharded pub/sub: messages stay on the server that has the slot. */
   readonly isCluster: boolean;
   readonly #host: ShardHost;
-  readonly #canaryChannel: string;
   readonly #publish: Redis;
-  readonly #subscribe: Redis;
+  readonly #subscriber: Subscriber;
   readonly #bulk: Redis;
-  readonly #wanted = new Set<string>();
-  readonly #confirmed = new Set<string>();
-  readonly #waiting = new Map<string, PromiseWithResolvers<void>>();
-  #canaryTimer: ReturnType<typeof setInterval> | null = null;
-  #movedTimer: ReturnType<typeof setTimeout> | null = null;
-  #lastCanaryMs = 0;
   #isStopped = false;
   #wasReported = false;
 
@@ -71,21 +56,21 @@ export class Shard {
     this.isCluster = isCluster;
     this.description = describeAddress(address);
     this.#host = host;
-    this.#canaryChannel = canaryChannel;
     const report = (error: Error): void => this.#report(error);
     this.#publish = openConnection(address, "publish", report);
-    // RESP3 with Cluster: under RESP2, the end of the last sharded subscription is taken for the end of all.
-    this.#subscribe = openConnection(address, "subscribe", report, isCluster ? 3 : 2);
     this.#bulk = openConnection(address, "bulk", report);
-    this.#subscribe.on("ready", () => void this.#resubscribe());
-    this.#subscribe.on("close", () => this.#lost());
-    for (const event of ["messageBuffer", "smessageBuffer"]) {
-      this.#subscribe.on(event, (channel: Buffer, message: Buffer) =>
-        this.#received(channel.toString("latin1"), message),
-      );
-    }
-    this.#subscribe.on("moved", () => this.#moved());
-    this.#canaryTimer = setInterval(() => this.#canary(), CANARY_INTERVAL_MS);
+    this.#subscriber = new Subscriber(address, isCluster, canaryChannel, {
+      clock: host.clock,
+      message: (channel, message) => host.message(channel, message),
+      moved: () => host.moved(),
+      resubscribed: () => this.#resubscribed(),
+      lost: () => host.lostSubscriptions(this),
+      dead: (silentMs) => {
+        host.logger.log("warn", "redis_subscriber_dead", { shard: index, silentMs });
+      },
+      failed: report,
+      sendCanary: () => this.call("PUBLISH", canaryChannel, "1"),
+    });
   }
 
   /** Whether batches can be handed over. */
@@ -98,9 +83,43 @@ export class Shard {
     return this.#bulk.status === "ready";
   }
 
-  /** Whether everything that is published reaches this node, as far as it knows. */
+  /** Whether every subscription that was asked for stands. */
   get isSubscribed(): boolean {
-    return this.#confirmed.size === this.#wanted.size + 1;
+    return this.#subscriber.isSubscribed;
+  }
+
+  /** The same, but for those that are being asked for just now, for the first time: they are not missed yet. */
+  get isFollowing(): boolean {
+    return this.#subscriber.isFollowing;
+  }
+
+  /** Whether messages come, as far as the canary can tell; unlike `isSubscribed` also while more is asked for. */
+  get isReceiving(): boolean {
+    return this.#subscriber.isReceiving;
+  }
+
+  /** Undefined when the subscription stands; else a promise for when it does. */
+  subscribe(channel: string): Promise<void> | undefined {
+    return this.#subscriber.subscribe(channel);
+  }
+
+  unsubscribe(channel: string): void {
+    this.#subscriber.unsubscribe(channel);
+  }
+
+  hasConfirmed(channel: string): boolean {
+    return this.#subscriber.hasConfirmed(channel);
+  }
+
+  #resubscribed(): void {
+    if (this.#wasReported) {
+      this.#host.logger.log("info", "redis_reachable", {
+        shard: this.index,
+        address: this.description,
+      });
+    }
+    this.#wasReported = false;
+    this.#host.resubscribed(this);
   }
 
   /** One line for the operator per outage, however often the connections fail meanwhile. */
@@ -195,122 +214,10 @@ export class Shard {
     }
   }
 
-  /** Undefined when the subscription stands; else a promise for when it does. */
-  subscribe(channel: string): Promise<void> | undefined {
-    this.#wanted.add(channel);
-    if (this.#confirmed.has(channel)) return undefined;
-    let waiting = this.#waiting.get(channel);
-    if (waiting === undefined) {
-      waiting = Promise.withResolvers<void>();
-      this.#waiting.set(channel, waiting);
-      if (this.#subscribe.status === "ready") void this.#confirm([channel]);
-    }
-    return waiting.promise;
-  }
-
-  unsubscribe(channel: string): void {
-    this.#wanted.delete(channel);
-    this.#waiting.delete(channel);
-    if (!this.#confirmed.delete(channel) || this.#subscribe.status !== "ready") return;
-    const ended = this.isCluster
-      ? this.#subscribe.sunsubscribe(channel)
-      : this.#subscribe.unsubscribe(channel);
-    ended.catch((error: Error) => this.#report(error));
-  }
-
-  hasConfirmed(channel: string): boolean {
-    return this.#confirmed.has(channel);
-  }
-
-  /** The server ended sharded subscriptions by itself: which ones is not said, so all are asked for again. */
-  #moved(): void {
-    this.#confirmed.clear();
-    this.#host.moved();
-    // Asking for a channel whose slot is elsewhere says so once more, for each channel: not at once.
-    this.#movedTimer ??= setTimeout(() => {
-      this.#movedTimer = null;
-      if (this.#subscribe.status === "ready") void this.#resubscribe();
-    }, MOVED_PAUSE_MS);
-  }
-
-  async #confirm(channels: readonly string[]): Promise<boolean> {
-    if (channels.length === 0) return true;
-    const done: string[] = [];
-    try {
-      if (this.isCluster) await this.#subscribeSharded(channels, done);
-      else {
-        await this.#subscribe.subscribe(...channels);
-        done.push(...channels);
-      }
-    } catch (error) {
-      this.#report(error as Error);
-      if (!this.#isStopped) this.#subscribe.disconnect(true);
-      return false;
-    }
-    for (const channel of done) {
-      if (channel !== this.#canaryChannel && !this.#wanted.has(channel)) continue;
-      this.#confirmed.add(channel);
-      this.#waiting.get(channel)?.resolve();
-      this.#waiting.delete(channel);
-    }
-    return true;
-  }
-
-  /** One by one: each partition is a slot of its own, and one that has moved must not take the others along. */
-  async #subscribeSharded(channels: readonly string[], done: string[]): Promise<void> {
-    const attempts = channels.map(async (channel) => {
-      try {
-        if (channel === this.#canaryChannel) await this.#subscribe.subscribe(channel);
-        else await this.#subscribe.ssubscribe(channel);
-        done.push(channel);
-      } catch (error) {
-        if (failureOf(error) === "unknown") throw error;
-        this.#host.moved();
-      }
-    });
-    await Promise.all(attempts);
-  }
-
-  async #resubscribe(): Promise<void> {
-    this.#lastCanaryMs = this.#host.clock.nowMs();
-    if (!(await this.#confirm([this.#canaryChannel, ...this.#wanted]))) return;
-    if (this.#wasReported) {
-      this.#host.logger.log("info", "redis_reachable", {
-        shard: this.index,
-        address: this.description,
-      });
-    }
-    this.#wasReported = false;
-    this.#host.resubscribed(this);
-  }
-
-  #lost(): void {
-    const hadAny = this.#confirmed.size > 0;
-    this.#confirmed.clear();
-    if (hadAny && !this.#isStopped) this.#host.lostSubscriptions(this);
-  }
-
-  #received(channel: string, message: Buffer): void {
-    if (channel === this.#canaryChannel) this.#lastCanaryMs = this.#host.clock.nowMs();
-    else this.#host.message(channel, message);
-  }
-
-  #canary(): void {
-    if (this.#subscribe.status !== "ready" || !this.#confirmed.has(this.#canaryChannel)) return;
-    const silentMs = this.#host.clock.nowMs() - this.#lastCanaryMs;
-    if (silentMs > CANARY_TIMEOUT_MS) {
-      this.#host.logger.log("warn", "redis_subscriber_dead", { shard: this.index, silentMs });
-      this.#subscribe.disconnect(true);
-      return;
-    }
-    this.call("PUBLISH", this.#canaryChannel, "1").catch((error: Error) => this.#report(error));
-  }
-
   stop(): void {
     this.#isStopped = true;
-    if (this.#canaryTimer !== null) clearInterval(this.#canaryTimer);
-    if (this.#movedTimer !== null) clearTimeout(this.#movedTimer);
-    for (const redis of [this.#publish, this.#subscribe, this.#bulk]) closeConnection(redis);
+    this.#subscriber.stop();
+    for (const redis of [this.#publish, this.#bulk]) closeConnection(redis);
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Logger } from "../../ports.ts";
 import { isMoved } from "./connection.ts";
 import type { Keys } from "./keys.ts";
+import { messageOf } from "./lease-home.ts";
 import type { Shard } from "./shard.ts";
 
 /** Below this, sharded pub/sub and parts of the scripts do not exist. */
@@ -27,6 +28,7 @@ export async function checkSharedConfig(shard: Shard, keys: Keys): Promise<strin
   } catch (error) {
     // Of a cluster's masters, one has the key.
     if (shard.isCluster && isMoved(error)) return null;
+    if (messageOf(error).startsWith("WRONGTYPE")) return foreignConfig(keys);
     throw error;
   }
   if (kept === null) return null;
@@ -35,13 +37,17 @@ export async function checkSharedConfig(shard: Shard, keys: Keys): Promise<strin
   try {
     partitions = (JSON.parse(text) as SharedConfig).partitions;
   } catch {
-    return `the Redis key ${keys.config} holds something that is not Tickwire's; use another redisPrefix`;
+    return foreignConfig(keys);
   }
   if (partitions === own.partitions) return null;
   return (
     `this data was made with redisPartitions ${String(partitions)}, not ${own.partitions}: ` +
     `set it to that, or use another redisPrefix`
   );
+}
+
+function foreignConfig({ config }: Keys): string {
+  return `the Redis key ${config} holds something that is not Tickwire's; use another redisPrefix`;
 }
 
 /** Warns about server settings under which publications or subscribers would be lost, with the line to change. */

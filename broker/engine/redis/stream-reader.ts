@@ -2,22 +2,26 @@ import type { HistoryItem, HistoryResult } from "../../../protocol/messages/hist
 import { publicationsOf } from "../../history.ts";
 import type { Clock, Logger } from "../../ports.ts";
 import { planRecovery } from "../../recovery.ts";
+import type { BatchArrival } from "../../tracing/flight-recorder.ts";
+import type { PublishTrace } from "../../tracing/publish-trace.ts";
 import type { HistoryQuery } from "../engine.ts";
 import { randomEpoch } from "../epoch.ts";
 import type { PublicationLog } from "../publication-log.ts";
 import { readRun } from "./envelope.ts";
 import type { Group } from "./envelope.ts";
 import type { Keys } from "./keys.ts";
+import { asBrokerError, messageOf } from "./lease-home.ts";
 import type { RedisEngineStats } from "./redis-engine-options.ts";
 import type { RedisStream } from "./redis-stream.ts";
 import { readScript } from "./scripts.ts";
 import type { Shard } from "./shard.ts";
 
-/** Entries read in one call. Each is a batch's publications of one channel, so one to 64. */
+/** Entries read in one call. Each is a batch's publications of one channel, so one to 256. */
 const ENTRIES_PER_READ = 256;
 
 /** A failed reading is tried again after this. */
 const RETRY_MS = 100;
+const FOREIGN_RETRY_MS = 1000;
 
 /** What Redis has and this node has not may be on its way for this long. */
 const ARRIVAL_MS = 100;
@@ -108,25 +112,37 @@ export class StreamReader {
     } else this.#append(stream.log, { ...group, firstOffset: group.firstOffset }, stream);
   }
 
-  /** Appends an entry's publications that the log does not have yet. */
-  #append(
-    log: PublicationLog,
-    entry: { firstOffset: number; timeMs: number; run: Uint8Array },
-    live: RedisStream | null,
+  /** Appends a publication that was made on this node, before Redis has it. */
+  applyLocal(
+    { log, listener }: RedisStream,
+    source: Uint8Array,
+    start: number,
+    end: number,
+    meta: Uint8Array | null,
+    trace: PublishTrace | null = null,
   ): void {
+    appendOne(log, listener, source, start, end, meta, this.#options.clock.nowMs());
+    if (trace === null) return;
+    const payloadBytes = end - start;
+    listener?.tracedAppended?.({ offset: log.offset, payloadBytes, own: trace, meta });
+  }
+
+  /** Appends an entry's publications that the log does not have yet. */
+  #append(log: PublicationLog, entry: Entry | Group, live: RedisStream | null): void {
     const { clock } = this.#options;
     const nowMs = clock.nowMs() - Math.max(0, clock.wallMs() - entry.timeMs);
+    const listener = live?.listener ?? null;
+    const arrival = live === null || listener === null ? null : arrivalOf(entry);
     let offset = entry.firstOffset;
-    readRun(entry.run, (start, end, meta) => {
+    readRun(entry.run, (start, end, meta, isTraced) => {
       const isKnown = entry.firstOffset > 0 && offset++ <= log.offset;
       if (isKnown) return;
-      const listener = live?.listener ?? null;
-      if (log.mustTakeBefore(end - start, meta?.length ?? 0)) {
-        if (listener === null) log.takePending();
-        else listener.mustTake();
-      }
-      log.append(entry.run, start, end, meta, nowMs);
-      listener?.appended();
+      appendOne(log, listener, entry.run, start, end, meta, nowMs);
+      if (live === null || arrival === null) return;
+      live.arrival ??= arrival;
+      if (!isTraced) return;
+      const payloadBytes = end - start;
+      listener?.tracedAppended?.({ offset: log.offset, payloadBytes, own: null, meta });
     });
   }
 
@@ -139,6 +155,8 @@ export class StreamReader {
     // It may have been given up meanwhile, and taken anew: then somebody else reads.
     const isWanted = (): boolean => stream.phase === "reading" && stream.interest === interest;
     stream.phase = "reading";
+    const { logger, pause } = this.#options;
+    let wasReported = false;
     let isHealed = false;
     while (!isHealed && isWanted()) {
       try {
@@ -154,8 +172,14 @@ export class StreamReader {
         }
         isHealed = true;
       } catch (error) {
-        this.#options.logger.log("debug", "redis_heal_failed", { error: String(error) });
-        await this.#options.pause(RETRY_MS);
+        // What somebody else put there stays until somebody takes it away.
+        const isForeign = messageOf(error).startsWith("FOREIGN ");
+        if (!isForeign) logger.log("debug", "redis_heal_failed", { error: String(error) });
+        else if (!wasReported) {
+          logger.log("error", "redis_foreign_value", { error: asBrokerError(error).message });
+        }
+        wasReported ||= isForeign;
+        await pause(isForeign ? FOREIGN_RETRY_MS : RETRY_MS);
       }
     }
     if (isWanted()) await this.#goLive(stream);
@@ -179,10 +203,10 @@ export class StreamReader {
 
   async #goLive(stream: RedisStream): Promise<void> {
     stream.phase = "live";
-    if (stream.hasOverflowed) {
-      stream.hasOverflowed = false;
-      await this.heal(stream);
-    } else this.#applyHeld(stream);
+    const mustRead = stream.hasOverflowed && stream.isRecoverable;
+    stream.hasOverflowed = false;
+    if (mustRead) await this.heal(stream);
+    else this.#applyHeld(stream);
   }
 
   #applyHeld(stream: RedisStream): void {
@@ -294,6 +318,32 @@ export class StreamReader {
     const publications: HistoryItem[] = log.read(from, limit).flatMap(publicationsOf);
     return { epoch: reading.epoch, offset: reading.offset, complete: isComplete, publications };
   }
+}
+
+/** History does not tell who sent what. */
+function arrivalOf(entry: Entry | Group): BatchArrival {
+  if ("producer" in entry) {
+    const { producer, node, openedMs, sentMs } = entry;
+    return { producer, node, openedMs, sentMs };
+  }
+  return { producer: "", node: "", openedMs: entry.timeMs, sentMs: entry.timeMs };
+}
+
+function appendOne(
+  log: PublicationLog,
+  listener: RedisStream["listener"],
+  source: Uint8Array,
+  start: number,
+  end: number,
+  meta: Uint8Array | null,
+  nowMs: number,
+): void {
+  if (log.mustTakeBefore(end - start, meta?.length ?? 0)) {
+    if (listener === null) log.takePending();
+    else listener.mustTake();
+  }
+  log.append(source, start, end, meta, nowMs);
+  listener?.appended();
 }
 
 /** What follows the last hole: publishers with other bounds than ours may have trimmed between two reads. */

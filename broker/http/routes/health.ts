@@ -9,8 +9,34 @@ const HEALTH = {
     engine: { type: "string" },
     uptimeMs: { type: "integer" },
     connections: { type: "integer" },
+    shards: {
+      type: "array",
+      items: {
+        type: "object",
+        properties: { address: { type: "string" }, state: { enum: ["ok", "degraded", "down"] } },
+        required: ["address", "state"],
+      },
+    },
+    transforms: {
+      type: "array",
+      description: "Those that do not run as they should.",
+      items: {
+        type: "object",
+        properties: { id: { type: "string" }, state: { type: "string" } },
+        required: ["id", "state"],
+      },
+    },
   },
-  required: ["isReady", "status", "node", "engine", "uptimeMs", "connections"],
+  required: [
+    "isReady",
+    "status",
+    "node",
+    "engine",
+    "uptimeMs",
+    "connections",
+    "shards",
+    "transforms",
+  ],
 } as const;
 
 export const healthRoute = route({
@@ -51,5 +77,8 @@ export const metricsRoute = route({
   result: { type: "string" },
   resultType: METRICS_TYPE,
   codes: [],
-  handle: ({ context }) => ({ content: context.metricsText() }),
+  handle: ({ context, headers }) => {
+    const { text, contentType } = context.metricsText(headers.get("accept"));
+    return { content: text, contentType };
+  },
 });

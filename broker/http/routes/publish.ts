@@ -15,8 +15,12 @@ const MAX_BATCH = 1000;
 const PUBLISHED = {
   type: "object",
   properties: {
-    offset: { type: "integer", description: "Place in the channel's stream." },
-    epoch: { type: "string", description: "Incarnation of the stream." },
+    offset: {
+      type: "integer",
+      description:
+        "Place in the channel's stream; 0 when it was taken and has none that can be named, as when a transform left it out.",
+    },
+    epoch: { type: "string", description: "Incarnation of the stream; empty without one." },
   },
   required: ["offset", "epoch"],
 } as const;
@@ -29,6 +33,7 @@ const PUBLISH_CODES = [
   Code.overloaded,
   Code.unavailable,
   Code.publishUnknown,
+  Code.transformFailed,
   Code.drain,
 ];
 
@@ -38,7 +43,9 @@ async function publishOne(
 ): Promise<PublishedResult> {
   const { channel, payload, meta } = toPublication(fields, call.caller, call.headers);
   requireGrant(call.caller, "mayPublish", channel);
-  const { offset, epoch } = await call.context.api.publish(channel, payload, meta);
+  const { isAdmin, identity } = call.caller;
+  const mayTrace = isAdmin || identity?.mayTrace === true;
+  const { offset, epoch } = await call.context.api.publish(channel, payload, meta, mayTrace);
   return { offset, epoch };
 }
 

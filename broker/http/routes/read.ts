@@ -138,7 +138,7 @@ export const channelsRoute = route({
   method: "GET",
   path: "/v1/channels",
   operationId: "channels",
-  summary: "Channels this node holds, by name.",
+  summary: "Channels that some node holds, by name; over Redis, of all nodes.",
   access: "admin",
   query: {
     pattern: withDefault(channelPattern("Which channels."), ">"),
@@ -154,7 +154,10 @@ export const channelsRoute = route({
           type: "object",
           properties: {
             name: { type: "string" },
-            subscribers: { type: "integer" },
+            subscribers: {
+              type: "integer",
+              description: "On all nodes together; of other nodes as of about a second ago.",
+            },
             epoch: { type: "string" },
             offset: { type: "integer" },
           },
@@ -180,7 +183,7 @@ export const connectionsRoute = route({
   method: "GET",
   path: "/v1/connections",
   operationId: "connections",
-  summary: "Open connections, by id.",
+  summary: "Open connections, by id; over Redis, of all nodes.",
   access: "admin",
   query: {
     user: optional(text(MAX_ID_BYTES, "Only this user's.")),
@@ -203,7 +206,11 @@ export const connectionsRoute = route({
             client: nullable("string"),
             format: { enum: ["msgpack", "json"] },
             subscriptions: { type: "integer" },
-            queuedBytes: { type: "integer", description: "Bytes that wait for this client." },
+            queuedBytes: {
+              type: "integer",
+              description:
+                "Bytes that wait for this client; on other nodes as of about a second ago.",
+            },
           },
           required: ["connection", "user", "node", "sinceMs", "address", "format"],
         },

@@ -11,6 +11,7 @@ test("a token without rights may do nothing", () => {
     subscribe: [],
     presence: [],
     isAdmin: false,
+    mayTrace: false,
   });
 });
 
@@ -24,6 +25,7 @@ test("rights, id and time are read", () => {
     subscribe: ["b.*", "c.>"],
     presence: ["b.*"],
     isAdmin: true,
+    mayTrace: true,
   });
 });
 

@@ -5,7 +5,8 @@ import { IdentityCache } from "../../../broker/auth/identity-cache.ts";
 import type { Identity } from "../../../broker/ports.ts";
 
 function identity(user: string, expiresAtMs: number): Identity {
-  return { user, grants: allGrants, expiresAtMs, issuedAtMs: 0, tokenId: null, isAdmin: false };
+  const rights = { isAdmin: false, mayTrace: false };
+  return { user, grants: allGrants, expiresAtMs, issuedAtMs: 0, tokenId: null, ...rights };
 }
 
 test("an identity is found until its token ends", () => {

@@ -25,6 +25,7 @@ test("a good token says who and what", async () => {
     // With the tolerance for clocks, 5 s.
     expiresAtMs: (nowS + 605) * 1000,
     isAdmin: false,
+    mayTrace: false,
   });
   expect(identity.grants.mayPublish("orders.ann")).toBe(true);
   expect(identity.grants.mayPublish("orders.bob")).toBe(false);

@@ -339,6 +339,10 @@ describe("namespaces", () => {
         maxPayloadBytes: 64_512,
         maxSubscribers: 7,
         ack: "accepted",
+        routing: "partition",
+        delivery: "total",
+        traceRate: 0.001,
+        slowMs: 250,
       },
       {
         pattern: ">",
@@ -349,6 +353,10 @@ describe("namespaces", () => {
         maxPayloadBytes: 64_512,
         maxSubscribers: 7,
         ack: "accepted",
+        routing: "partition",
+        delivery: "total",
+        traceRate: 0.001,
+        slowMs: 250,
       },
     ]);
     expect(new Namespaces(namespaces).resolve("chat.a").historyTtlMs).toBe(3_600_000);
@@ -386,6 +394,25 @@ describe("namespaces", () => {
     [[{ pattern: "a.*" }, { pattern: "a.b" }], /^namespaces: "a.b" is never used/],
   ])("%j is refused", (namespaces, message) => {
     expect(problemsOf({ namespaces })).toEqual([expect.stringMatching(message)]);
+  });
+
+  test("local-first delivery and history exclude one another, wherever each is set", () => {
+    const where = (input: object): string[] =>
+      problemsOf(input).map((problem) => problem.split(":")[0] as string);
+    const localFirst = { delivery: "local-first" };
+    const plain = { historySize: 0 };
+    expect(where(localFirst)).toEqual(["delivery, historySize"]);
+    expect(problemsOf(localFirst)[0]).toContain("set historySize to 0 (it is 256)");
+    expect(where({ namespaces: [{ pattern: "a", ...localFirst }] })).toEqual(['namespaces, "a"']);
+    expect(
+      where({ ...localFirst, ...plain, namespaces: [{ pattern: "a", historySize: 1 }] }),
+    ).toEqual(['namespaces, "a"']);
+    for (const allowed of [
+      { ...localFirst, ...plain },
+      { namespaces: [{ pattern: "a", ...localFirst, ...plain }] },
+      { ...localFirst, namespaces: [{ pattern: ">", delivery: "total" }] },
+    ])
+      expect(() => buildConfig(allowed as object)).not.toThrow();
   });
 
   test("there may be 256 of them", () => {

@@ -6,6 +6,7 @@ import type { ConfigInput } from "../../../broker/config/config.ts";
 import { ROUTES } from "../../../broker/http/openapi.ts";
 import type { Route } from "../../../broker/http/route.ts";
 import { HttpBroker } from "../../support/http-broker.ts";
+import { idleTransforms } from "../../support/plain-transforms.ts";
 import { rawHttp } from "../../support/raw-http.ts";
 
 const SECRET = "a secret of at least thirty-two bytes";
@@ -25,6 +26,9 @@ const REQUESTS: Readonly<Record<string, { query?: string; body?: unknown }>> = {
   connections: {},
   disconnect: { body: { user: "nobody" } },
   revoke: { body: { user: "nobody" } },
+  transforms: {},
+  changeTransform: { body: { action: "rollback", id: "plain" } },
+  dryRunTransform: { body: { id: "plain", channel: "a", payloads: ["x"] } },
   openapi: {},
   openapiV1: {},
 };
@@ -77,14 +81,14 @@ test("every route has a request here", () => {
 
 describe("with keys configured", () => {
   test("an API key opens everything, in either header", async () => {
-    await using http = await HttpBroker.start(WITH_KEYS);
+    await using http = await HttpBroker.start({ ...WITH_KEYS, runner: idleTransforms() });
     expect(await answers(http, { "x-api-key": API_KEY })).toEqual(all("ok"));
     expect(await answers(http, { authorization: `Bearer ${API_KEY}` })).toEqual(all("ok"));
     expect(await answers(http, { authorization: `bearer  ${API_KEY} ` })).toEqual(all("ok"));
   });
 
   test("an admin token opens everything", async () => {
-    await using http = await HttpBroker.start(WITH_KEYS);
+    await using http = await HttpBroker.start({ ...WITH_KEYS, runner: idleTransforms() });
     expect(
       await answers(http, { authorization: `Bearer ${await token({ admin: true })}` }),
     ).toEqual(all("ok"));
@@ -143,7 +147,7 @@ describe("with keys configured", () => {
   });
 
   test("API keys alone protect the server API as well", async () => {
-    await using http = await HttpBroker.start({ apiKeys: [API_KEY] });
+    await using http = await HttpBroker.start({ apiKeys: [API_KEY], runner: idleTransforms() });
     expect(await answers(http, {})).toEqual(all("unauthorized"));
     expect(await answers(http, { "x-api-key": API_KEY })).toEqual(all("ok"));
   });
@@ -151,7 +155,7 @@ describe("with keys configured", () => {
 
 describe("without any key", () => {
   test("programs on this machine may do everything", async () => {
-    await using http = await HttpBroker.start();
+    await using http = await HttpBroker.start({ runner: idleTransforms() });
     expect(await answers(http, {})).toEqual(all("ok"));
   });
 

@@ -130,6 +130,8 @@ describe("health", () => {
         engine: "memory",
         uptimeMs: expect.any(Number),
         connections: 0,
+        shards: [],
+        transforms: [],
       },
     });
     expect(await answered(http.fetch("/livez"))).toEqual({

@@ -4,6 +4,7 @@ import { openapiDocument, ROUTES } from "../../../broker/http/openapi.ts";
 import { codesOf } from "../../../broker/http/route.ts";
 import { HttpBroker } from "../../support/http-broker.ts";
 import { schemaProblems } from "../../support/json-schema.ts";
+import { idleTransforms } from "../../support/plain-transforms.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -71,6 +72,17 @@ const CALLS: Readonly<
     { body: { user: "nobody" }, status: 200 },
     { body: {}, status: 400 },
   ],
+  transforms: [{ status: 200 }],
+  changeTransform: [
+    { body: { action: "rollback", id: "plain" }, status: 200 },
+    { body: { action: "rollback", id: "other" }, status: 404 },
+    { body: { action: "deploy", id: "plain", mode: { type: "shadow" } }, status: 400 },
+    { body: { action: "deploy", id: "plain", use: "./elsewhere.ts" }, status: 403 },
+  ],
+  dryRunTransform: [
+    { body: { id: "plain", channel: "a", payloads: ["x"] }, status: 200 },
+    { body: { id: "plain", channel: "a", payloads: [] }, status: 400 },
+  ],
   openapi: [{ status: 200 }],
   openapiV1: [{ status: 200 }],
 };
@@ -119,6 +131,11 @@ test("what must be given is called required, and statuses are described where th
     "publishBatch publications",
     "history channel",
     "presence channel",
+    "changeTransform action",
+    "changeTransform id",
+    "dryRunTransform id",
+    "dryRunTransform channel",
+    "dryRunTransform payloads",
   ]);
   for (const { method, operation } of operations) {
     const isGuarded = operation.security.length > 0;
@@ -149,6 +166,7 @@ describe("every operation does what it says", () => {
     "%s",
     async (id, { path, method, operation }) => {
       await using http = await HttpBroker.start({
+        runner: idleTransforms(),
         namespaces: [{ pattern: "off.>", historySize: 0, presence: false }],
       });
       await http.post("/v1/publish", { channel: "a", payload: "x", headers: { h: "v" } });

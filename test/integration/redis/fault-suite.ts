@@ -41,9 +41,14 @@ export function unbroken({ resynced, lost, rolledBack }: RoundFigures): void {
 export function faultSuite(
   name: TopologyName,
   cases: readonly FaultCase[],
-  options: { readonly appendonly?: boolean; readonly title?: string } = {},
+  options: {
+    readonly appendonly?: boolean;
+    readonly title?: string;
+    readonly config?: ConfigInput;
+  } = {},
 ): void {
   const { appendonly = false, title = name } = options;
+  const config = { ...CONFIG, ...options.config };
   describeWithRedis(`two brokers over ${title}`, () => {
     const owned = new AsyncDisposableStack();
     let topology: RedisTopology;
@@ -51,8 +56,8 @@ export function faultSuite(
 
     beforeAll(async () => {
       topology = owned.use(await startTopology(name, { appendonly }));
-      const first = owned.use(await startNode("first", { ...CONFIG, ...topology.config(0) }));
-      const second = owned.use(await startNode("second", { ...CONFIG, ...topology.config(1) }));
+      const first = owned.use(await startNode("first", { ...config, ...topology.config(0) }));
+      const second = owned.use(await startNode("second", { ...config, ...topology.config(1) }));
       nodes = [first, second];
     }, START_LIMIT_MS);
     afterAll(() => owned.disposeAsync(), START_LIMIT_MS);

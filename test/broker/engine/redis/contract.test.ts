@@ -1,5 +1,7 @@
 import { afterAll, beforeAll } from "bun:test";
 
+import type { RedisTopologyOptions } from "../../../../broker/engine/redis/redis-engine.ts";
+import { NAMESPACE } from "../../../contract/engine-harness.ts";
 import { engineContract } from "../../../contract/engine.ts";
 import { redisFactory } from "../../../support/redis-engine.ts";
 import { describeWithRedis } from "../../../support/redis/binary.ts";
@@ -30,16 +32,12 @@ for (const { name, isCluster, start } of TOPOLOGIES) {
     }, START_LIMIT_MS);
     afterAll(() => running[Symbol.asyncDispose]());
 
-    engineContract(
-      name,
-      redisFactory(() =>
-        isCluster
-          ? { type: "cluster", seeds: running.urls }
-          : {
-              type: "servers",
-              shards: running.urls.map((url) => ({ type: "url" as const, url })),
-            },
-      ),
-    );
+    const topology = (): RedisTopologyOptions =>
+      isCluster
+        ? { type: "cluster", seeds: running.urls }
+        : { type: "servers", shards: running.urls.map((url) => ({ type: "url" as const, url })) };
+    engineContract(name, redisFactory(topology));
+    const routed = { ...NAMESPACE, routing: "channel" as const };
+    engineContract(`${name}, routed by channel`, redisFactory(topology, routed));
   });
 }

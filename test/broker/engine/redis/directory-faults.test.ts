@@ -78,6 +78,23 @@ describeWithRedis("the directory, when something breaks", () => {
     expect(await tryConnect(b, "ada")).toBeNull();
   });
 
+  test("is written again by all nodes when one of them notices that Redis has lost its data", async () => {
+    const prefix = `t${randomId(8)}`;
+    // So long that no renewal comes meanwhile.
+    const config = { maxConnectionsPerUser: 3 };
+    await using a = await RedisNode.start({ ...options("a", prefix), leaseMs: 600_000, config });
+    await using b = await RedisNode.start({ ...options("b", prefix), leaseMs: 600_000, config });
+    await using ada = await a.connect("ada");
+    await using second = await a.connect("ada");
+    await untilCounted(server, userKey(prefix), 2);
+    await server.command("FLUSHALL");
+    await using third = await b.connect("ada");
+    await untilCounted(server, userKey(prefix), 3);
+    expect(await tryConnect(b, "ada")).toBeNull();
+    await untilListed(b, [ada, second, third]);
+    expect([a.engine.stats.leasesLost, b.engine.stats.leasesLost]).toEqual([1, 1]);
+  });
+
   test("counts and lists nobody of a node that crashed, before anybody has deleted anything", async () => {
     const prefix = `t${randomId(8)}`;
     // The reader sweeps by its own timings, so not for seconds.

@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 
 import { randomId } from "../../../../broker/engine/epoch.ts";
+import { Keys } from "../../../../broker/engine/redis/keys.ts";
+import { shardOf } from "../../../../broker/engine/redis/partition-map.ts";
+import { RedisEngine } from "../../../../broker/engine/redis/redis-engine.ts";
 import type { ProtocolClient } from "../../../support/protocol-client.ts";
 import {
   closeAll,
@@ -9,12 +12,20 @@ import {
   untilConnected,
   untilListed,
 } from "../../../support/redis-directory.ts";
+import { PARTITIONS, redisEngineOptions, untilReady } from "../../../support/redis-engine.ts";
 import { RedisNodeProcess } from "../../../support/redis-node-process.ts";
 import { RedisNode } from "../../../support/redis-node.ts";
 import type { RedisNodeOptions } from "../../../support/redis-node.ts";
-import { REDIS_START_LIMIT_MS, REDIS_TOPOLOGIES } from "../../../support/redis-topologies.ts";
+import {
+  REDIS_START_LIMIT_MS,
+  REDIS_TOPOLOGIES,
+  serversAt,
+} from "../../../support/redis-topologies.ts";
 import type { RunningRedis } from "../../../support/redis-topologies.ts";
 import { describeWithRedis } from "../../../support/redis/binary.ts";
+import type { RedisServer } from "../../../support/redis/redis-server.ts";
+import { startShards } from "../../../support/redis/start-redis.ts";
+import type { RedisShards } from "../../../support/redis/start-redis.ts";
 import { waitUntil } from "../../../support/redis/wait.ts";
 
 const LEASE_MS = 900;
@@ -161,3 +172,51 @@ for (const { title, start } of REDIS_TOPOLOGIES) {
     });
   });
 }
+
+describeWithRedis("a node that starts", () => {
+  let shards: RedisShards;
+  beforeAll(async () => {
+    shards = await startShards(2);
+  }, REDIS_START_LIMIT_MS);
+  afterAll(() => shards[Symbol.asyncDispose]());
+
+  function optionsWithin(startWindowMs: number) {
+    const options = redisEngineOptions(serversAt(...shards.urls));
+    return { ...options, startWindowMs, leaseMs: LEASE_MS };
+  }
+
+  /** Without a lease, what it lets in is counted by nobody else. */
+  test("is one of the nodes before it serves, when that can be had in time", async () => {
+    const home = shards.servers[shardOf(0, 2)] as RedisServer;
+    const other = shards.servers[1 - shardOf(0, 2)] as RedisServer;
+    const options = optionsWithin(REDIS_START_LIMIT_MS);
+    const engine = new RedisEngine(options);
+    const keys = new Keys(options.prefix, PARTITIONS);
+    await home.stop();
+    let isStarted = false;
+    const starting = engine.start().then(() => {
+      isStarted = true;
+    });
+    await waitUntil("the other server was looked at", async () => {
+      const settings = (await other.info("commandstats")).get("cmdstat_config|get") ?? "";
+      return (await other.command("EXISTS", keys.config)) === 1 && /calls=[2-9]/.test(settings);
+    });
+    expect(isStarted).toBe(false);
+    await home.resume();
+    await starting;
+    const [lease] = (await home.command("SMEMBERS", keys.home("nodes"))) as string[];
+    expect(await home.command("EXISTS", keys.home(`lease:${lease}`))).toBe(1);
+    await engine.stop();
+  });
+
+  test("starts all the same when it cannot", async () => {
+    const home = shards.servers[shardOf(0, 2)] as RedisServer;
+    const engine = new RedisEngine(optionsWithin(1));
+    await home.stop();
+    await engine.start();
+    expect(engine.isReady()).toBe(false);
+    await home.resume();
+    await untilReady(engine);
+    await engine.stop();
+  });
+});

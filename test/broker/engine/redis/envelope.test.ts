@@ -1,9 +1,13 @@
 import { describe, expect, test } from "bun:test";
 
 import {
+  localGroup,
+  MessageKind,
+  nodeOf,
   readMessage,
   readRun,
   RUN_HEADER_BYTES,
+  writeHeader,
   writePlainMessage,
   writeRunEntry,
 } from "../../../../broker/engine/redis/envelope.ts";
@@ -46,10 +50,11 @@ function arbitraryPublication(random: Random): Publication {
   const sizes = [0, 1, random.below(100), random.below(70_000)];
   return {
     payload: random.bytes(random.pick(sizes)),
-    meta: random.chance(0.5) ? null : random.bytes(random.between(1, random.pick([10, 65_535]))),
+    meta: random.chance(0.5) ? null : random.bytes(random.between(1, random.pick([10, 32_767]))),
   };
 }
 
+const NODE = "abcABC019_-";
 const NAME = "abcdefghijklmnopqrstuvwxyzABCXYZ0189_.:/@-";
 
 function visit(): void {}
@@ -67,7 +72,13 @@ describe("messages between nodes", () => {
         return { channel, publications, count: publications.length, run: writeRun(publications) };
       });
       const timeMs = 1_800_000_000_000 + random.uint32() + 0.7;
-      const message = writePlainMessage(groups, timeMs);
+      const header = {
+        kind: random.pick([MessageKind.ordered, MessageKind.plain]),
+        producer: `${random.text(random.between(1, 64), NODE)}.${random.text(8, NODE)}`,
+        sentMs: timeMs + 0.25,
+        openedMs: timeMs - random.below(10_000) / 7,
+      };
+      const message = writePlainMessage(writeHeader(header), groups, timeMs);
       // As ioredis hands it over: somewhere in a larger buffer.
       const received = Buffer.concat([Buffer.alloc(3), message]).subarray(3);
       const read: unknown[] = [];
@@ -82,6 +93,10 @@ describe("messages between nodes", () => {
           count,
           timeMs: Math.trunc(timeMs),
           publications,
+          producer: header.producer,
+          node: header.producer.split(".")[0],
+          sentMs: header.sentMs,
+          openedMs: header.openedMs,
         })),
       );
     }
@@ -93,8 +108,9 @@ describe("messages between nodes", () => {
       count: 1,
       run: writeRun([{ payload: random.bytes(20), meta: random.bytes(3) }]),
     }));
-    const message = writePlainMessage(groups, 1);
-    const whole = [1, 1 + 24 + 1 + 29, message.length];
+    const header = writeHeader({ kind: 2, producer: "n.1", sentMs: 1, openedMs: 1 });
+    const message = writePlainMessage(header, groups, 1);
+    const whole = [header.length, header.length + 24 + 1 + 29, message.length];
     for (let length = 0; length <= message.length; length++) {
       const read = (): number => {
         let count = 0;
@@ -107,6 +123,24 @@ describe("messages between nodes", () => {
       if (whole.includes(length)) expect(read()).toBe(whole.indexOf(length));
       else expect(read).toThrow(RangeError);
     }
+  });
+
+  test("that never left the node look the same", () => {
+    for (let round = 0; round < 200; round++) {
+      const publication = arbitraryPublication(random);
+      const { payload, meta } = publication;
+      const from = { producer: "n.1", sentMs: round, openedMs: round - 0.5 };
+      const source = Buffer.concat([Buffer.alloc(3), payload, Buffer.alloc(2)]);
+      const local = localGroup("a", from, source, 3, 3 + payload.length, meta);
+      source.fill(0);
+      const header = writeHeader({ kind: MessageKind.plain, ...from });
+      const groups = [{ channel: "a", count: 1, run: writeRun([publication]) }];
+      readMessage(writePlainMessage(header, groups, round), ({ run, ...group }) => {
+        const read: unknown = { ...group, run: new Uint8Array(run) };
+        expect(read).toEqual(local);
+      });
+    }
+    expect(nodeOf("no-dot")).toBe("no-dot");
   });
 
   test("of somebody else are refused", () => {

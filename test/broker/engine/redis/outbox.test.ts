@@ -167,9 +167,9 @@ describe("an outbox", () => {
     expect(script.attempts.map(({ seq }) => seq)).toEqual([1, 2]);
   });
 
-  test("closes a batch at 64 publications and at 64 KiB, except for one that alone is larger", async () => {
+  test("closes a batch at 256 publications and at 64 KiB, except for one that alone is larger", async () => {
     const script = new OutboxScript();
-    for (let i = 0; i < 130; i++) script.add(a, "x");
+    for (let i = 0; i < 514; i++) script.add(a, "x");
     script.add(a, "y".repeat(40_000));
     script.add(a, "z".repeat(40_000));
     script.add(b, "w".repeat(200_000));
@@ -177,8 +177,27 @@ describe("an outbox", () => {
     await script.tick();
     while (script.outbox.size > 0) await script.done(...script.last.groups.map(() => 1));
     const { attempts } = script;
-    expect(attempts.map(({ batch }) => batch.publications)).toEqual([64, 64, 3, 1, 1, 1]);
+    expect(attempts.map(({ batch }) => batch.publications)).toEqual([256, 256, 3, 1, 1, 1]);
     expect(attempts[3]?.groups[0]).toStartWith("a: zzz");
+  });
+
+  test("closes a batch at 64 channels, and at 64 publications with an id", async () => {
+    const script = new OutboxScript();
+    for (let i = 0; i < 130; i++) script.add({ name: `c${i}` }, "x");
+    for (let i = 0; i < 63; i++) script.add(a, "y", `id${i}`);
+    script.add(a, "z");
+    await script.tick();
+    while (script.outbox.size > 0) await script.done(...script.last.groups.map(() => 1));
+    const { attempts } = script;
+    expect(attempts.map(({ batch }) => batch.groups.length)).toEqual([64, 64, 64, 2]);
+  });
+
+  test("tells no offset where there is none", async () => {
+    const script = new OutboxScript();
+    for (const text of ["1", "2"]) script.add(a, text);
+    await script.tick();
+    await script.last.answer({ type: "done", results: [{ ok: true, firstOffset: 0, epoch: "" }] });
+    expect(script.told).toEqual(["1: 0@", "2: 0@"]);
   });
 
   test("sends the same batch with the same number until its outcome is known, and nothing overtakes it", async () => {

@@ -172,7 +172,9 @@ describeWithRedis("the scripts, in a real Redis", () => {
 
   test("refuse to read a foreign value", async () => {
     await redis.set(calls.meta("a"), "foreign");
-    expect(String(await failureOf(read("a")))).toContain("WRONGTYPE");
+    expect(String(await failureOf(read("a")))).toContain(
+      `FOREIGN ${calls.meta("a")} holds a string`,
+    );
     await redis.del(calls.meta("a"));
     expect((await read("a")).offset).toBe(0);
   });

@@ -1,0 +1,258 @@
+import { spanIdOf } from "../../protocol/span-id.ts";
+import type { Batch, Subscriber } from "../channel.ts";
+import type { Session } from "../session.ts";
+import type { DeliveryStamp, TracedPublication } from "./delivery-stamp.ts";
+import { MAX_TRACED_DELIVERIES } from "./delivery-stamp.ts";
+import type { DeliveryTrace, FanOutAnomaly, TracedDelivery } from "./delivery-trace.ts";
+import type { FlightRecorder } from "./flight-recorder.ts";
+import { lateTraceId, stampTrace } from "./late-trace.ts";
+import type { BusPlaces, LatePart } from "./late-trace.ts";
+import { ingestTrace } from "./ingest-tracer.ts";
+import { readTrace } from "./publish-trace.ts";
+import type { TraceOutlet } from "./trace-outlet.ts";
+
+/** Subscribers of a traced publication whose delivery is told, where nothing is the matter with them. */
+const SAMPLED_DELIVERIES = 4;
+const MAX_ANOMALIES = 32;
+
+export interface FanOutTracerOptions {
+  readonly outlet: TraceOutlet;
+  /** Null when it is off. */
+  readonly recorder: FlightRecorder | null;
+  readonly places: BusPlaces;
+}
+
+/** A batch that has gone out to its subscribers. */
+export interface Flushed {
+  readonly batch: Batch;
+  readonly subscribers: readonly Subscriber[];
+  readonly matched: readonly Subscriber[];
+}
+
+/** What fan-out tells: of each batch a record, and of few a trace. */
+export class FanOutTracer {
+  readonly #outlet: TraceOutlet;
+  readonly #recorder: FlightRecorder | null;
+  readonly #places: BusPlaces;
+
+  constructor({ outlet, recorder, places }: FanOutTracerOptions) {
+    this.#outlet = outlet;
+    this.#recorder = recorder;
+    this.#places = places;
+  }
+
+  /** Whether every batch is to be told, or only those that are traced. */
+  get isRecording(): boolean {
+    return this.#recorder !== null;
+  }
+
+  /**
+   * One batch has gone out. Called for every one: what it does for those that are not traced is what the
+   * flight recorder costs.
+   * @param queued subscribers that were behind, or fell behind with it
+   */
+  flushed(flushed: Flushed, startedMs: number, endedMs: number, queued: number): void {
+    const { batch, subscribers, matched } = flushed;
+    const { channel, slice, arrival } = batch;
+    const reached = subscribers.length + matched.length;
+    this.#recorder?.write(
+      channel.id,
+      slice.firstOffset,
+      slice.count,
+      slice.bytes.length,
+      reached,
+      queued,
+      batch.startedMs,
+      startedMs,
+      endedMs,
+      arrival,
+    );
+    const stamp = batch.knownStamp;
+    if (stamp !== null) {
+      stamp.fanOutStartedMs = startedMs;
+      stamp.fanOutEndedMs = endedMs;
+      stamp.subscribers = reached;
+      stamp.queued = queued;
+    }
+    if (arrival !== null) this.#recordArrival(batch);
+    if (batch.traced !== null) {
+      this.#emitTraced(flushed, batch.traced, startedMs, endedMs, queued);
+      return;
+    }
+    const { slowMs } = channel.stream.options;
+    if (slowMs === 0 || reached === 0 || this.#recorder === null) return;
+    const originMs =
+      arrival === null ? batch.startedMs : this.#outlet.time.toMonotonic(arrival.openedMs);
+    if (endedMs - originMs <= slowMs) return;
+    // What another clock says is only believed past what it may be wrong by.
+    const doubtMs = arrival === null ? 0 : this.#outlet.time.uncertaintyMs;
+    if (endedMs - originMs - doubtMs > slowMs) this.#late(flushed, startedMs, endedMs, queued);
+  }
+
+  /** Once for all batches that left together. */
+  recordStages(sinceMs: number, startedMs: number, endedMs: number): void {
+    const { stages } = this.#outlet.stats;
+    stages.ingest.record(Math.max(0, startedMs - sinceMs));
+    stages.fanout.record(endedMs - startedMs);
+  }
+
+  #recordArrival({ arrival, startedMs }: Batch): void {
+    if (arrival === null || arrival.producer === "") return;
+    const { stats, time } = this.#outlet;
+    stats.record("bus", time.at(startedMs) - arrival.sentMs);
+  }
+
+  #filledStamp(
+    { batch, subscribers, matched }: Flushed,
+    startedMs: number,
+    endedMs: number,
+    queued: number,
+  ): DeliveryStamp {
+    const stamp = batch.stamp();
+    stamp.fanOutStartedMs = startedMs;
+    stamp.fanOutEndedMs = endedMs;
+    stamp.subscribers = subscribers.length + matched.length;
+    stamp.queued = queued;
+    return stamp;
+  }
+
+  /** The first of the batch stands for all of it: it waited longest. */
+  #late(flushed: Flushed, startedMs: number, endedMs: number, queued: number): void {
+    const outlet = this.#outlet;
+    if (!outlet.admit("slow")) return;
+    const stamp = this.#filledStamp(flushed, startedMs, endedMs, queued);
+    const traceId = lateTraceId(stamp, stamp.firstOffset);
+    const survey = surveyOf(flushed, outlet.time.at(endedMs), "late");
+    const part: LatePart = { traceId, reason: "slow", offset: stamp.firstOffset, ...survey };
+    const trace = stampTrace(stamp, part, outlet, this.#places);
+    stamp.traces = [trace];
+    stamp.deliveriesLeft -= trace.deliveries.length;
+    outlet.emit(trace);
+    this.#exemplify(trace);
+    this.#places.ask(stamp, part);
+  }
+
+  #emitTraced(
+    flushed: Flushed,
+    traced: readonly TracedPublication[],
+    startedMs: number,
+    endedMs: number,
+    queued: number,
+  ): void {
+    const outlet = this.#outlet;
+    const { time } = outlet;
+    const stamp = this.#filledStamp(flushed, startedMs, endedMs, queued);
+    const survey = surveyOf(flushed, time.at(endedMs), "delivered");
+    const traces: DeliveryTrace[] = [];
+    for (const publication of traced) {
+      const trace = this.#trace(stamp, publication, survey);
+      if (trace === null) continue;
+      traces.push(trace);
+      outlet.emit(trace);
+      this.#exemplify(trace);
+    }
+    stamp.traces = traces;
+    stamp.deliveriesLeft -= survey.deliveries.length;
+  }
+
+  #trace(
+    stamp: DeliveryStamp,
+    { offset, own, meta, payloadBytes }: TracedPublication,
+    survey: Survey,
+  ): DeliveryTrace | null {
+    const outlet = this.#outlet;
+    if (own !== null) {
+      const place = { epoch: stamp.epoch, offset };
+      const { fanOut } = stampTrace(stamp, { ...partOf(own), offset, ...survey }, outlet, this.#places);
+      return { ...ingestTrace(own, outlet, null, place), fanOut, deliveries: survey.deliveries };
+    }
+    if (meta === null) return null;
+    const received = readTrace(meta, stamp.stream.name, stamp.arrival?.node ?? "");
+    if (received === null) return null;
+    const { traceId, reason, link, id } = received;
+    const part: LatePart = { traceId, reason, offset, ...survey };
+    const trace = stampTrace(stamp, part, outlet, this.#places);
+    return { ...trace, link, publication: { ...trace.publication, id, payloadBytes } };
+  }
+
+  #exemplify({ traceId, fanOut, node }: DeliveryTrace): void {
+    if (fanOut === null) return;
+    const { stats } = this.#outlet;
+    stats.stages.fanout.exemplify({
+      traceId,
+      spanId: spanIdOf(traceId, "fanout", node),
+      valueMs: fanOut.endedMs - fanOut.startedMs,
+      atMs: fanOut.endedMs,
+    });
+  }
+}
+
+function partOf(own: NonNullable<TracedPublication["own"]>): Pick<LatePart, "traceId" | "reason"> {
+  return { traceId: own.traceId, reason: own.reason };
+}
+
+interface Survey {
+  readonly deliveries: readonly TracedDelivery[];
+  readonly anomalies: readonly FanOutAnomaly[];
+  readonly anomaliesLeftOut: number;
+  readonly dropped: number;
+}
+
+/** Looks at whom a batch went to: who did not simply get it, and a few of the others. */
+function surveyOf(
+  { subscribers, matched }: Flushed,
+  atMs: number,
+  outcome: "delivered" | "late",
+): Survey {
+  const anomalies: FanOutAnomaly[] = [];
+  const total = subscribers.length + matched.length;
+  const step = Math.max(1, Math.floor(total / SAMPLED_DELIVERIES));
+  const deliveries: TracedDelivery[] = [];
+  let anomaliesLeftOut = 0;
+  let dropped = 0;
+  for (let i = 0; i < total; i++) {
+    const at = i < subscribers.length ? subscribers[i] : matched[i - subscribers.length];
+    const { session } = at as Subscriber;
+    const problem = problemOf(session);
+    if (problem !== null) {
+      if (problem !== "queued") dropped++;
+      if (anomalies.length >= MAX_ANOMALIES) anomaliesLeftOut++;
+      else {
+        const { queuedBytes } = session.outbound;
+        anomalies.push({ atMs, connection: session.id, outcome: problem, queuedBytes });
+      }
+    } else if (i % step === 0 && deliveries.length < SAMPLED_DELIVERIES) {
+      deliveries.push(deliveryOf(session, outcome, atMs));
+    }
+  }
+  return { deliveries: deliveries.slice(0, MAX_TRACED_DELIVERIES), anomalies, anomaliesLeftOut, dropped };
+}
+
+function problemOf(session: Session): FanOutAnomaly["outcome"] | null {
+  if (session.state === "closed") return "closed";
+  if (session.isCondemned) return "slow";
+  return session.outbound.isBehind ? "queued" : null;
+}
+
+/** A delivery that was handed to its socket. */
+export function deliveryOf(
+  session: Session,
+  outcome: TracedDelivery["outcome"],
+  handedOverMs: number,
+  more: Partial<TracedDelivery> = {},
+): TracedDelivery {
+  return {
+    connection: session.id,
+    user: session.identity?.user ?? null,
+    client: session.client,
+    outcome,
+    dropReason: null,
+    handedOverMs,
+    queuedBytes: 0,
+    receivedMs: 0,
+    clockOffsetMs: 0,
+    clockUncertaintyMs: 0,
+    isClamped: false,
+    ...more,
+  };
+}

@@ -1,0 +1,126 @@
+import { decodeBinary } from "../../protocol/binary-codec.ts";
+import { EMPTY_META, metaField } from "../../protocol/messages/meta.ts";
+import type { PublicationMeta } from "../../protocol/messages/meta.ts";
+import { spanIdOf } from "../../protocol/span-id.ts";
+import { formatTraceparent, parseTraceparent, SAMPLED_FLAG } from "../../protocol/trace-context.ts";
+import type { TraceContext } from "../../protocol/trace-context.ts";
+import { BrokerError } from "../api.ts";
+import { encodeMeta } from "../meta.ts";
+import type { DeliveryTrace, TraceReason } from "./delivery-trace.ts";
+import { linkedTraceId } from "./trace-id.ts";
+
+/** A publication that is traced from when it came in, on the node that took it in. */
+export interface PublishTrace {
+  readonly traceId: string;
+  readonly reason: TraceReason;
+  readonly parent: TraceContext | null;
+  readonly link: TraceContext | null;
+  readonly channel: string;
+  readonly namespace: string;
+  readonly id: string | null;
+  readonly payloadBytes: number;
+  readonly publisher: { readonly connection: string; readonly user: string | null } | null;
+  /** Times of the cluster's clock. */
+  readonly receivedMs: number;
+  acceptedMs: number;
+  transform: DeliveryTrace["transform"];
+  /** Encoded meta to publish it with: its own, and the context that travels on. */
+  readonly meta: Uint8Array;
+}
+
+/** The trace context a publication came with, and whether its publisher may have us go on with it. */
+export interface GivenContext extends TraceContext {
+  readonly isTrusted: boolean;
+}
+
+/** What a node that receives a traced publication learns from its meta. */
+export interface ReceivedTrace {
+  readonly traceId: string;
+  readonly reason: TraceReason;
+  readonly link: TraceContext | null;
+  readonly id: string | null;
+}
+
+/** Our member of `tracestate`: it tells the other nodes why. */
+const STATE_MEMBER = /(?:^|,)\s*tickwire=(debug|upstream|slow|error|drop|head)\s*(?:,|$)/;
+const MAX_STATE_MEMBERS = 32;
+
+/** The context in what a publisher sent; null without one, and for one that is malformed. */
+export function givenContext(
+  meta: Pick<PublicationMeta, "traceparent" | "tracestate"> | null,
+  isTrusted: boolean,
+): GivenContext | null {
+  if (meta === null || meta.traceparent === null) return null;
+  const context = parseTraceparent(meta.traceparent, meta.tracestate);
+  return context === null ? null : { ...context, isTrusted };
+}
+
+/** Whether the publisher's context asks for being traced, and may. */
+export function isHonoured(context: GivenContext | null): context is GivenContext {
+  return context !== null && context.isTrusted && (context.flags & SAMPLED_FLAG) !== 0;
+}
+
+/**
+ * Encoded meta that carries the publication's own trace on. One whose publisher gave a context that is not
+ * trusted keeps it, byte for byte: its trace id follows from that.
+ * Null when it would be too large.
+ */
+export function metaWithTrace(
+  meta: Uint8Array | null,
+  context: Pick<PublishTrace, "traceId" | "reason"> & { readonly state: string | null },
+  node: string,
+  wallMs: number,
+): Uint8Array | null {
+  const { traceId, reason, state } = context;
+  const own = meta === null ? EMPTY_META : decodeMeta(meta);
+  const spanId = spanIdOf(traceId, "ingest", node);
+  const traceparent = formatTraceparent({ traceId, spanId, flags: SAMPLED_FLAG });
+  const tracestate = withMember(state, `tickwire=${reason}`);
+  try {
+    return encodeMeta({ ...own, traceparent, tracestate }, own.timeMs ?? wallMs, own.user);
+  } catch (error) {
+    if (error instanceof BrokerError) return null;
+    throw error;
+  }
+}
+
+/** What the publisher already had goes behind ours, without an older one of ours. */
+function withMember(state: string | null, member: string): string {
+  if (state === null) return member;
+  const others = state
+    .split(",")
+    .map((part) => part.trim())
+    .filter((part) => part !== "" && !part.startsWith("tickwire="));
+  const all = [member, ...others].slice(0, MAX_STATE_MEMBERS).join(",");
+  return all.length > 512 ? member : all;
+}
+
+export function decodeMeta(meta: Uint8Array): PublicationMeta {
+  return metaField(decodeBinary(meta, 0, meta.length));
+}
+
+/**
+ * Reads what a traced publication carries. Where its context is not the one its node gave it, it is the
+ * publisher's, who is not trusted with our traces: ours has an id of its own and only links to it.
+ * @param fromNode the node that took it in; empty when that is not known
+ */
+export function readTrace(
+  meta: Uint8Array,
+  channel: string,
+  fromNode: string,
+): ReceivedTrace | null {
+  const { traceparent, tracestate, timeMs, id } = decodeMeta(meta);
+  const context = traceparent === null ? null : parseTraceparent(traceparent, tracestate);
+  if (context === null) return null;
+  const { traceId, spanId } = context;
+  if (fromNode === "" || spanId === spanIdOf(traceId, "ingest", fromNode)) {
+    const reason = (STATE_MEMBER.exec(tracestate ?? "")?.[1] ?? "head") as TraceReason;
+    return { traceId, reason, link: null, id };
+  }
+  return {
+    traceId: linkedTraceId(channel, context, timeMs ?? 0),
+    reason: "head",
+    link: context,
+    id,
+  };
+}

@@ -1,0 +1,93 @@
+import type { LatencyStage } from "./attributes.ts";
+import type { DeliveryTrace, TracedDelivery } from "./delivery-trace.ts";
+
+/** Where the time of one delivery went: the parts add up to what lies between start and end. */
+export interface Latency {
+  /** When it was published, as far as this node knows. */
+  readonly startMs: number;
+  readonly endMs: number;
+  /** ms; only of stages that took place. */
+  readonly stages: ReadonlyMap<LatencyStage, number>;
+  /** Some stamp lay before an earlier one and was moved up to it. */
+  readonly hasNegative: boolean;
+}
+
+/**
+ * ```
+ * client sent | received | tx entered | tx started | tx ended | bus queued | bus sent | bus received | left | client
+ *  client_send    ingest     tx_queue     tx_run     (ingest)   bus_queue      bus        fanout   socket client_recv
+ * ```
+ * `fanout` ends with the loop over the subscribers or, for one whose socket took it later, there begins
+ * `socket`. A stamp that is missing gives its time to the stage before it.
+ */
+export function latencyOf(trace: DeliveryTrace, delivery: TracedDelivery): Latency {
+  const walk = new Walk();
+  const { ingest, transform, busSend, busReceive, fanOut } = trace;
+  if (ingest !== null) {
+    walk.begin("client_send", ingest.clientSentMs);
+    walk.begin("ingest", ingest.receivedMs);
+  }
+  if (transform !== null) {
+    walk.begin("tx_queue", transform.enteredMs);
+    walk.begin("tx_run", transform.startedMs);
+    walk.begin("ingest", transform.endedMs);
+  }
+  walk.begin("bus_queue", busSend?.queuedMs ?? busReceive?.openedMs ?? 0);
+  walk.begin("bus", busSend?.sentMs ?? busReceive?.sentMs ?? 0);
+  walk.begin("fanout", busReceive?.receivedMs ?? 0);
+  // Without a hop, what the node did before the loop is ingest.
+  if (busReceive === null) walk.begin("fanout", fanOut?.startedMs ?? 0);
+  const { handedOverMs, receivedMs } = delivery;
+  const leftLoopMs = fanOut?.endedMs ?? 0;
+  const anomalyMs = fanOut?.anomalies.find(
+    ({ connection }) => connection === delivery.connection,
+  )?.atMs;
+  if (handedOverMs === 0) {
+    // Never handed over: it ends where it was given up.
+    return walk.end(anomalyMs ?? leftLoopMs);
+  }
+  if (leftLoopMs > 0 && handedOverMs > leftLoopMs) walk.begin("socket", leftLoopMs);
+  if (receivedMs === 0) return walk.end(handedOverMs);
+  walk.begin("client_recv", handedOverMs);
+  return walk.end(receivedMs);
+}
+
+class Walk {
+  readonly #stages = new Map<LatencyStage, number>();
+  #stage: LatencyStage | null = null;
+  #startMs = 0;
+  #atMs = 0;
+  #hasNegative = false;
+
+  /** From here on time is of this stage. 0: the stamp is missing, and the stage before goes on. */
+  begin(stage: LatencyStage, atMs: number): void {
+    if (atMs === 0) return;
+    this.#advance(atMs);
+    this.#stage = stage;
+    if (!this.#stages.has(stage)) this.#stages.set(stage, 0);
+  }
+
+  end(atMs: number): Latency {
+    if (atMs > 0) this.#advance(atMs);
+    return {
+      startMs: this.#startMs,
+      endMs: this.#atMs,
+      stages: this.#stages,
+      hasNegative: this.#hasNegative,
+    };
+  }
+
+  #advance(toMs: number): void {
+    if (this.#stage === null) {
+      this.#startMs = toMs;
+      this.#atMs = toMs;
+      return;
+    }
+    if (toMs < this.#atMs) {
+      this.#hasNegative = true;
+      return;
+    }
+    this.#stages.set(this.#stage, (this.#stages.get(this.#stage) ?? 0) + toMs - this.#atMs);
+    this.#atMs = toMs;
+  }
+}

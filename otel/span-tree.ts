@@ -1,0 +1,320 @@
+import { SpanKind } from "@opentelemetry/api";
+
+import { spanIdOf } from "../protocol/span-id.ts";
+import type { TraceStage } from "../protocol/span-id.ts";
+import { Attribute, latencyAttribute, MESSAGING_SYSTEM } from "./attributes.ts";
+import type { DeliveryTrace, FanOutAnomaly, TracedDelivery } from "./delivery-trace.ts";
+import { latencyOf } from "./latency.ts";
+import type {
+  AttributeMap,
+  SpanContextRecord,
+  SpanEventRecord,
+  SpanRecord,
+} from "./span-record.ts";
+
+/** W3C: sampled. */
+const SAMPLED = 1;
+/** Bounds of one trace, whatever it is made from. */
+const MAX_EVENTS = 32;
+const MAX_DELIVERIES = 16;
+
+/** How many spans a trace will have, without making them. */
+export function countSpans(trace: DeliveryTrace): number {
+  const { ingest, transform, busSend, busReceive, fanOut, deliveries } = trace;
+  const single = [ingest, busSend, busReceive, fanOut].filter((part) => part !== null).length;
+  const ofTransform = transform === null ? 0 : transform.startedMs === 0 ? 1 : 2;
+  return single + ofTransform + Math.min(MAX_DELIVERIES, deliveries.length);
+}
+
+/**
+ * The spans of what one node knows of one publication. Each names the namespace, which has few values, never the
+ * channel. Parents that another node makes are named by the id they follow from.
+ */
+export function spansOf(trace: DeliveryTrace): SpanRecord[] {
+  const tree = new SpanTree(trace);
+  return [
+    ...tree.ingest(),
+    ...tree.transform(),
+    ...tree.busPublish(),
+    ...tree.busReceive(),
+    ...tree.fanOut(),
+    ...trace.deliveries.slice(0, MAX_DELIVERIES).map((delivery) => tree.deliver(delivery)),
+  ];
+}
+
+type Parts = Partial<Omit<SpanRecord, "name" | "context" | "attributes">> &
+  Pick<SpanRecord, "startMs" | "endMs"> & {
+    readonly operation: string;
+    readonly attributes: Readonly<Record<string, AttributeMap[string] | null>>;
+  };
+
+class SpanTree {
+  readonly #trace: DeliveryTrace;
+  readonly #common: AttributeMap;
+  /** Of the spans one searches by. */
+  readonly #place: Readonly<Record<string, AttributeMap[string] | null>>;
+  /** Span `ingest`, on whichever node it is. */
+  readonly #ingest: SpanContextRecord;
+  readonly #link: readonly SpanContextRecord[];
+
+  constructor(trace: DeliveryTrace) {
+    this.#trace = trace;
+    const { publication, busReceive, ingest, node } = trace;
+    const origin = ingest === null ? (busReceive?.fromNode ?? node) : node;
+    this.#ingest = this.#context("ingest", origin);
+    this.#link = trace.link === null ? [] : [trace.link];
+    const { id, epoch, offset, channel, namespace } = publication;
+    const messageId = id ?? (offset > 0 && epoch !== "" ? `${epoch}:${offset}` : null);
+    this.#common = {
+      [Attribute.system]: MESSAGING_SYSTEM,
+      [Attribute.channel]: channel,
+      [Attribute.template]: namespace,
+      [Attribute.sampleReason]: trace.reason,
+      ...(messageId === null ? {} : { [Attribute.messageId]: messageId }),
+    };
+    this.#place = {
+      [Attribute.epoch]: epoch === "" ? null : epoch,
+      [Attribute.offset]: offset > 0 ? offset : null,
+    };
+  }
+
+  ingest(): SpanRecord[] {
+    const { ingest, publication, parent } = this.#trace;
+    if (ingest === null) return [];
+    const { publisher, payloadBytes, namespace } = publication;
+    return [
+      this.#span(`ingest ${namespace}`, this.#ingest, {
+        operation: "ingest",
+        kind: SpanKind.SERVER,
+        parent,
+        startMs: ingest.receivedMs,
+        endMs: ingest.acceptedMs,
+        links: this.#link,
+        error: ingest.error,
+        attributes: {
+          ...this.#place,
+          [Attribute.operationType]: "receive",
+          [Attribute.bodySize]: payloadBytes,
+          [Attribute.clientId]: publisher?.connection ?? null,
+          [Attribute.userId]: publisher?.user ?? null,
+        },
+      }),
+    ];
+  }
+
+  transform(): SpanRecord[] {
+    const { transform, node } = this.#trace;
+    if (transform === null) return [];
+    const { enteredMs, startedMs, endedMs, stages, fault, batchSize } = transform;
+    const names = stages.map(({ name }) => name);
+    const name = names.join("+") || "unnamed";
+    const context = this.#context("transform", node);
+    const events = fault === null ? [] : [faultEvent(fault, endedMs)];
+    const shared = { events, error: fault?.type ?? null };
+    const attributes = {
+      [Attribute.transformStages]: names,
+      [Attribute.transformVersions]: stages.map(({ version }) => version),
+      [Attribute.transformWorker]: transform.worker,
+      [Attribute.transformAttempt]: transform.attempt,
+      [Attribute.transformVerdict]: transform.verdict,
+      [Attribute.batchSize]: batchSize,
+    };
+    const whole = this.#span(`transform ${name}`, context, {
+      ...shared,
+      operation: "transform",
+      parent: this.#ingest,
+      startMs: enteredMs,
+      endMs: endedMs,
+      attributes: {
+        ...attributes,
+        [Attribute.transformQueueMs]: startedMs > 0 ? elapsed(enteredMs, startedMs) : null,
+        [Attribute.transformRunMs]: startedMs > 0 ? elapsed(startedMs, endedMs) : null,
+      },
+    });
+    // What was given up in the queue never ran.
+    if (startedMs === 0) return [whole];
+    const run = this.#span(`transform.run ${name}`, this.#context("transform.run", node), {
+      ...shared,
+      operation: "transform.run",
+      parent: context,
+      startMs: startedMs,
+      endMs: endedMs,
+      attributes,
+    });
+    return [whole, run];
+  }
+
+  busPublish(): SpanRecord[] {
+    const { busSend, node } = this.#trace;
+    if (busSend === null) return [];
+    const { partition, shard, queuedMs, sentMs, repliedMs, batchSize, error } = busSend;
+    return [
+      this.#span(`bus.publish ${partition}`, this.#context("bus.publish", node), {
+        operation: "bus.publish",
+        kind: SpanKind.PRODUCER,
+        parent: this.#ingest,
+        startMs: queuedMs,
+        endMs: repliedMs > 0 ? repliedMs : sentMs,
+        error,
+        attributes: {
+          [Attribute.operationType]: "send",
+          [Attribute.partition]: String(partition),
+          [Attribute.dbSystem]: "redis",
+          [Attribute.shard]: shard,
+          [Attribute.batchSize]: batchSize,
+          [Attribute.busQueueMs]: sentMs > 0 ? elapsed(queuedMs, sentMs) : null,
+        },
+      }),
+    ];
+  }
+
+  busReceive(): SpanRecord[] {
+    const { busReceive, node } = this.#trace;
+    if (busReceive === null) return [];
+    const { partition, shard, fromNode, openedMs, sentMs, receivedMs } = busReceive;
+    return [
+      this.#span(`bus.receive ${partition}`, this.#context("bus.receive", node), {
+        operation: "bus.receive",
+        kind: SpanKind.CONSUMER,
+        parent: this.#context("bus.publish", fromNode),
+        startMs: sentMs > 0 ? sentMs : receivedMs,
+        endMs: receivedMs,
+        attributes: {
+          [Attribute.operationType]: "receive",
+          [Attribute.partition]: String(partition),
+          [Attribute.dbSystem]: "redis",
+          [Attribute.shard]: shard,
+          [Attribute.busFromNode]: fromNode,
+          [Attribute.busQueueMs]: openedMs > 0 && sentMs > 0 ? elapsed(openedMs, sentMs) : null,
+          [Attribute.busTransitMs]: sentMs > 0 ? elapsed(sentMs, receivedMs) : null,
+          [Attribute.busHealed]: busReceive.isHealed,
+          [Attribute.clockUncertaintyMs]: busReceive.clockUncertaintyMs,
+          [Attribute.clockNegative]: sentMs > receivedMs ? true : null,
+        },
+      }),
+    ];
+  }
+
+  fanOut(): SpanRecord[] {
+    const { fanOut, busReceive, publication, node } = this.#trace;
+    if (fanOut === null) return [];
+    const { anomalies, anomaliesLeftOut } = fanOut;
+    const leftOut = anomaliesLeftOut + Math.max(0, anomalies.length - MAX_EVENTS);
+    return [
+      this.#span(`fanout ${publication.namespace}`, this.#context("fanout", node), {
+        operation: "fanout",
+        parent: busReceive === null ? this.#ingest : this.#context("bus.receive", node),
+        startMs: fanOut.startedMs,
+        endMs: fanOut.endedMs,
+        events: anomalies.slice(0, MAX_EVENTS).map(anomalyEvent),
+        droppedEventCount: leftOut,
+        attributes: {
+          [Attribute.fanOutSubscribers]: fanOut.subscribers,
+          [Attribute.fanOutDelivered]: fanOut.delivered,
+          [Attribute.fanOutQueued]: fanOut.queued,
+          [Attribute.fanOutDropped]: fanOut.dropped,
+          [Attribute.fanOutBytes]: fanOut.bytes,
+          [Attribute.fanOutDroppedEvents]: leftOut > 0 ? leftOut : null,
+          [Attribute.batchSize]: fanOut.batchSize,
+        },
+      }),
+    ];
+  }
+
+  /**
+   * The span an SRE searches by: its duration is the latency from end to end, and it says where that went. It hangs
+   * below `ingest`, on whichever node that is, and not below the fan-out, which begins much later.
+   */
+  deliver(delivery: TracedDelivery): SpanRecord {
+    const { publication, node, fanOut } = this.#trace;
+    const { connection, outcome, dropReason } = delivery;
+    const latency = latencyOf(this.#trace, delivery);
+    const stage = outcome === "late" ? "deliver.late" : "deliver";
+    const hasClientStamp = delivery.receivedMs > 0;
+    const attributes: Record<string, AttributeMap[string] | null> = {
+      ...this.#place,
+      [Attribute.operationType]: "send",
+      [Attribute.clientId]: connection,
+      [Attribute.userId]: delivery.user,
+      [Attribute.clientName]: delivery.client,
+      [Attribute.outcome]: outcome,
+      [Attribute.dropReason]: dropReason,
+      [Attribute.queuedBytes]: delivery.queuedBytes,
+      [Attribute.clockOffsetMs]: hasClientStamp ? delivery.clockOffsetMs : null,
+      [Attribute.clockUncertaintyMs]: hasClientStamp ? delivery.clockUncertaintyMs : null,
+      [Attribute.clockClamped]: delivery.isClamped ? true : null,
+      [Attribute.clockNegative]: latency.hasNegative ? true : null,
+    };
+    for (const [part, ms] of latency.stages) attributes[latencyAttribute(part)] = rounded(ms);
+    const fanOutLink = fanOut === null ? [] : [this.#context("fanout", node)];
+    return this.#span(`deliver ${publication.namespace}`, this.#context(stage, node, connection), {
+      operation: "deliver",
+      parent: this.#ingest,
+      startMs: latency.startMs,
+      endMs: latency.endMs,
+      links: [...fanOutLink, ...this.#link],
+      error: outcome === "dropped" ? (dropReason ?? "dropped") : null,
+      attributes,
+    });
+  }
+
+  #context(stage: TraceStage, node: string, connection = ""): SpanContextRecord {
+    const { traceId, parent } = this.#trace;
+    const spanId = spanIdOf(traceId, stage, node, connection);
+    return { traceId, spanId, flags: SAMPLED, state: parent?.state ?? null };
+  }
+
+  #span(name: string, context: SpanContextRecord, parts: Parts): SpanRecord {
+    const { operation, attributes, startMs, endMs, error = null } = parts;
+    const all: AttributeMap = { ...this.#common };
+    all[Attribute.operationName] = operation;
+    for (const key of Object.keys(attributes)) {
+      const value = attributes[key];
+      if (value !== null && value !== undefined) all[key] = value;
+    }
+    if (error !== null) all[Attribute.errorType] = error;
+    return {
+      name,
+      kind: parts.kind ?? SpanKind.INTERNAL,
+      context,
+      parent: parts.parent ?? null,
+      startMs,
+      endMs: Math.max(startMs, endMs),
+      attributes: all,
+      links: parts.links ?? [],
+      events: parts.events ?? [],
+      droppedEventCount: parts.droppedEventCount ?? 0,
+      error,
+    };
+  }
+}
+
+function faultEvent(
+  fault: { readonly type: string; readonly message: string },
+  atMs: number,
+): SpanEventRecord {
+  const attributes = {
+    [Attribute.exceptionType]: fault.type,
+    [Attribute.exceptionMessage]: fault.message,
+  };
+  return { name: "exception", atMs, attributes };
+}
+
+function anomalyEvent({ atMs, connection, outcome, queuedBytes }: FanOutAnomaly): SpanEventRecord {
+  const attributes = {
+    [Attribute.clientId]: connection,
+    [Attribute.outcome]: outcome === "queued" ? "queued" : "dropped",
+    [Attribute.queuedBytes]: queuedBytes,
+    ...(outcome === "queued" ? {} : { [Attribute.dropReason]: outcome }),
+  };
+  return { name: outcome === "queued" ? "queued" : "dropped", atMs, attributes };
+}
+
+function elapsed(fromMs: number, toMs: number): number {
+  return rounded(Math.max(0, toMs - fromMs));
+}
+
+/** To whole microseconds: what lies below is noise. */
+function rounded(ms: number): number {
+  return Math.round(ms * 1000) / 1000;
+}

@@ -1,0 +1,53 @@
+import type { Logger } from "./logger.ts";
+import { readTelemetrySettings } from "./settings.ts";
+import type { Environment } from "./settings.ts";
+import type { MetricsSnapshot, SpanCounts } from "./snapshot.ts";
+import type { TraceSink } from "./trace-sink.ts";
+
+/** The export of traces and metrics. */
+export interface RunningTelemetry {
+  /** Null when traces are not exported. */
+  readonly sink: TraceSink | null;
+  readonly spans: SpanCounts;
+  /** Where metrics come from, once there is a broker. */
+  readMetricsFrom(read: () => MetricsSnapshot): void;
+  /** Exports what waits. Whether the collector took it all within the limit; never rejects. */
+  flush(withinMs: number): Promise<boolean>;
+  /** Exports what waits and ends. Whether it did within the limit; never rejects. */
+  shutdown(withinMs: number): Promise<boolean>;
+}
+
+export interface TelemetryOptions {
+  readonly env: Environment;
+  readonly logger: Logger;
+  readonly version: string;
+  readonly node: string;
+}
+
+/**
+ * Starts what the OTEL_* variables ask for. Null when that is nothing: then the SDK is not even loaded. Nothing they
+ * say can stop the broker: what cannot be followed is logged and left out.
+ */
+export async function startTelemetry(options: TelemetryOptions): Promise<RunningTelemetry | null> {
+  const { env, logger, version, node } = options;
+  const settings = readTelemetrySettings(env);
+  for (const text of settings.warnings) logger.log("warn", "telemetry_setting_ignored", { text });
+  const { traces, metrics } = settings;
+  if (traces === null && metrics === null) return null;
+  try {
+    const { startSdk } = await import("./sdk.ts");
+    const diagnosticLevel = env["OTEL_LOG_LEVEL"] ?? null;
+    const running = startSdk({ settings, logger, version, node, diagnosticLevel });
+    const where = { traces: originOf(traces?.url), metrics: originOf(metrics?.url) };
+    logger.log("info", "telemetry_started", where);
+    return running;
+  } catch (error) {
+    logger.log("error", "telemetry_failed", { error });
+    return null;
+  }
+}
+
+/** Without what may be secret: user, path and query. */
+function originOf(url: string | undefined): string | undefined {
+  return url === undefined ? undefined : URL.parse(url)?.origin;
+}

@@ -1,0 +1,45 @@
+import type { Resource } from "@opentelemetry/resources";
+
+import type { BoundedSpanProcessor } from "./bounded-processor.ts";
+import type { DeliveryTrace } from "./delivery-trace.ts";
+import { readableSpan } from "./readable-span.ts";
+import type { SpanContextRecord } from "./span-record.ts";
+import { countSpans, spansOf } from "./span-tree.ts";
+
+/** Span ids that are remembered, to tell a stage only once. */
+const MAX_REMEMBERED = 8192;
+
+/** Takes traces: returns at once, never throws, and bounds what it keeps. */
+export interface TraceSink {
+  trace(delivery: DeliveryTrace): void;
+}
+
+export interface TraceSinkOptions {
+  readonly processor: Pick<BoundedSpanProcessor, "hasRoom" | "onEnd">;
+  readonly resource: Resource;
+  readonly scope: { readonly name: string; readonly version: string };
+}
+
+/** Makes spans of what it is told and hands them to the processor. */
+export function createTraceSink({ processor, resource, scope }: TraceSinkOptions): TraceSink {
+  const remembered = new Set<string>();
+  const remember = ({ traceId, spanId }: SpanContextRecord): void => {
+    remembered.add(traceId + spanId);
+    if (remembered.size <= MAX_REMEMBERED) return;
+    const [oldest = ""] = remembered;
+    remembered.delete(oldest);
+  };
+  return {
+    trace: (delivery) => {
+      // All or nothing: a trace with holes would mislead. While the queue is full, no span is made.
+      if (!processor.hasRoom(countSpans(delivery))) return;
+      for (const record of spansOf(delivery)) {
+        // What was told before, of the same publication on this node, is left out.
+        const { traceId, spanId } = record.context;
+        if (remembered.has(traceId + spanId)) continue;
+        remember(record.context);
+        processor.onEnd(readableSpan(record, resource, scope));
+      }
+    },
+  };
+}

@@ -1,0 +1,168 @@
+import { expect, test } from "bun:test";
+
+import type { DeliveryTrace } from "../../../broker/tracing/delivery-trace.ts";
+import { encodeReceipt } from "../../../protocol/messages/receipt.ts";
+import { ProtocolClient, subscribeFrame } from "../../support/protocol-client.ts";
+import { StallingClient } from "../../support/stalling-client.ts";
+import { startTracedBroker } from "../../support/traced-broker.ts";
+import type { TracedBroker } from "../../support/traced-broker.ts";
+
+const BLOCK = new Uint8Array(32 * 1024);
+
+/** A client that is subscribed and does not read. */
+async function stalled(node: TracedBroker, channel: string): Promise<StallingClient> {
+  const client = await StallingClient.connect(node.url);
+  client.send(subscribeFrame(2, channel));
+  await client.until(() => client.frames.some(({ type }) => type === "ok"));
+  client.socket.pause();
+  return client;
+}
+
+function connectionOf(client: StallingClient): string {
+  const [connected] = client.frames;
+  return connected?.type === "connected" ? connected.connection : "";
+}
+
+/** Publishes until this many bytes wait for somebody. */
+async function publishUntilQueued(
+  node: TracedBroker,
+  publisher: ProtocolClient,
+  channel: string,
+  bytes: number,
+): Promise<void> {
+  while (node.broker.api.stats.outboundQueuedBytes < bytes) await publisher.publish(channel, BLOCK);
+}
+
+const isDropped = ({ deliveries }: DeliveryTrace): boolean =>
+  deliveries.some(({ outcome }) => outcome === "dropped");
+const isLate = ({ deliveries }: DeliveryTrace): boolean =>
+  deliveries.some(({ outcome }) => outcome === "late");
+
+test("a subscriber that is closed for being slow is named by a trace of what it lost", async () => {
+  await using node = await startTracedBroker({ outboundBytes: 256 * 1024 });
+  await using frozen = await stalled(node, "feed");
+  await using healthy = await ProtocolClient.connect(node.url);
+  await healthy.subscribe("feed");
+  const { dropsByReason } = node.broker.api.stats;
+  while (!dropsByReason.has("slow")) await healthy.publish("feed", BLOCK);
+  const trace = await node.collector.first(isDropped);
+  const connection = connectionOf(frozen);
+  expect(trace).toMatchObject({
+    reason: "drop",
+    publication: { channel: "feed" },
+    fanOut: { subscribers: 2, dropped: 1, anomalies: [{ connection, outcome: "slow" }] },
+    deliveries: [{ connection, outcome: "dropped", dropReason: "slow", handedOverMs: 0 }],
+  });
+  expect(trace.deliveries[0]?.queuedBytes).toBeGreaterThan(128 * 1024);
+  // One session gives one trace, however much it lost.
+  expect(node.collector.traces.filter(isDropped)).toHaveLength(1);
+});
+
+test("what a subscriber left waiting for too long is traced when it reads on, and it is listed", async () => {
+  await using node = await startTracedBroker({ slowMs: 1 });
+  await using frozen = await stalled(node, "feed");
+  await using publisher = await ProtocolClient.connect(node.url);
+  await publishUntilQueued(node, publisher, "feed", 4 * BLOCK.length);
+  expect(node.collector.traces.filter(isLate)).toEqual([]);
+  frozen.socket.resume();
+  const trace = await node.collector.first(isLate);
+  const connection = connectionOf(frozen);
+  expect(trace).toMatchObject({
+    reason: "slow",
+    publication: { channel: "feed" },
+    deliveries: [{ connection, outcome: "late", dropReason: null }],
+  });
+  const { fanOut, ingest, deliveries } = trace;
+  expect(deliveries[0]?.handedOverMs ?? 0).toBeGreaterThan(fanOut?.endedMs ?? Infinity);
+  expect(fanOut?.startedMs ?? 0).toBeGreaterThanOrEqual(ingest?.receivedMs ?? Infinity);
+  const [slowest] = node.broker.api.traces.slow(10);
+  expect(slowest).toMatchObject({ connection, channel: "feed", seenBy: "queue" });
+  expect(slowest?.traceId).toBe(trace.traceId);
+  expect(node.broker.api.stats.tracing.stages.socket.count).toBeGreaterThan(0);
+});
+
+test("of a traced publication, a delivery that had to wait is told when it is made", async () => {
+  await using node = await startTracedBroker({ traceRate: 1, slowMs: 60_000 });
+  await using frozen = await stalled(node, "feed");
+  await using healthy = await ProtocolClient.connect(node.url);
+  await healthy.subscribe("feed");
+  await publishUntilQueued(node, healthy, "feed", 1);
+  const queued = await node.collector.first(({ fanOut }) => (fanOut?.anomalies.length ?? 0) > 0);
+  const connection = connectionOf(frozen);
+  expect(queued.fanOut).toMatchObject({ queued: 1, anomalies: [{ connection, outcome: "queued" }] });
+  expect(queued.deliveries.map((one) => one.connection)).toEqual([healthy.connectionId]);
+  frozen.socket.resume();
+  const told = await node.collector.first(
+    ({ traceId, deliveries }) =>
+      traceId === queued.traceId && deliveries.some((one) => one.connection === connection),
+  );
+  expect(told.deliveries).toMatchObject([{ outcome: "delivered" }]);
+  expect(told.publication).toEqual(queued.publication);
+});
+
+test("many that stall together give a bounded number of traces, and the rest is counted", async () => {
+  await using node = await startTracedBroker({ slowMs: 1 });
+  const frozen = await Promise.all(Array.from({ length: 40 }, () => stalled(node, "feed")));
+  await using publisher = await ProtocolClient.connect(node.url);
+  await publishUntilQueued(node, publisher, "feed", 40 * 2 * BLOCK.length);
+  for (const client of frozen) client.socket.resume();
+  const { tracing } = node.broker.api.stats;
+  await publisher.until(() => true);
+  await node.collector.until(isLate, 16);
+  while (tracing.stages.socket.count < 40) await publisher.ping();
+  const byId = Map.groupBy(node.collector.traces.filter(isLate), ({ traceId }) => traceId);
+  for (const parts of byId.values()) expect(parts.length).toBeLessThanOrEqual(16);
+  const traced = node.collector.traces.filter(isLate).length;
+  expect(traced).toBeLessThanOrEqual(100);
+  for (const client of frozen) await client[Symbol.asyncDispose]();
+});
+
+test("a receipt that shows a late delivery is traced, with what the client says of its clock", async () => {
+  await using node = await startTracedBroker({ slowMs: 1 });
+  await using client = await ProtocolClient.connect(node.url, { name: "dash" });
+  const { channelId } = await client.subscribe("feed");
+  const { offset } = await client.publish("feed", "x");
+  const { tracing } = node.broker.api.stats;
+  const pong = await client.ping();
+  client.send(
+    encodeReceipt({ channelId, offset, receivedAtMs: pong.serverTimeMs + 20, uncertaintyMs: 0 }),
+  );
+  // What has not happened yet cannot have been received: it is taken as now, which is soon late enough.
+  while (node.collector.traces.length === 0) {
+    const { serverTimeMs: receivedAtMs } = await client.ping();
+    client.send(encodeReceipt({ channelId, offset, receivedAtMs, uncertaintyMs: 0 }));
+  }
+  const trace = await node.collector.first();
+  expect(trace).toMatchObject({
+    reason: "slow",
+    publication: { channel: "feed", offset },
+    deliveries: [{ connection: client.connectionId, client: "dash", outcome: "late" }],
+  });
+  expect(trace.deliveries[0]?.receivedMs ?? 0).toBeGreaterThan(trace.fanOut?.endedMs ?? Infinity);
+  const { good, poor } = tracing.e2e;
+  expect(good.count + poor.count).toBeGreaterThan(0);
+  expect([...good.exemplars, ...poor.exemplars].some((one) => one?.traceId === trace.traceId)).toBeTrue();
+  expect(node.broker.api.traces.slow(10)[0]).toMatchObject({ seenBy: "receipt", channel: "feed" });
+});
+
+test("receipts for what a connection is not subscribed to, or was never sent, are ignored", async () => {
+  await using node = await startTracedBroker({ slowMs: 1 });
+  await using owner = await ProtocolClient.connect(node.url);
+  const { channelId } = await owner.subscribe("private");
+  const { offset } = await owner.publish("private", "x");
+  await using other = await ProtocolClient.connect(node.url);
+  const { serverTimeMs: receivedAtMs } = await other.ping();
+  for (const receipt of [
+    { channelId, offset, receivedAtMs },
+    { channelId: 999, offset: 1, receivedAtMs },
+  ])
+    other.send(encodeReceipt({ ...receipt, uncertaintyMs: null }));
+  owner.send(encodeReceipt({ channelId, offset: 77, receivedAtMs, uncertaintyMs: null }));
+  await owner.ping();
+  await other.ping();
+  const { tracing, receipts } = node.broker.api.stats;
+  expect(receipts).toBe(3);
+  expect(tracing.receiptsUnmatched).toBe(1);
+  expect(tracing.e2e.good.count + tracing.e2e.poor.count).toBe(0);
+  expect(node.collector.traces).toEqual([]);
+});

@@ -1,0 +1,191 @@
+import { expect, test } from "bun:test";
+
+import type { ConfigInput } from "../../../broker/config/config.ts";
+import type { DeliveryTrace } from "../../../broker/tracing/delivery-trace.ts";
+import { FaultProxy } from "../../support/fault-proxy.ts";
+import { ProtocolClient } from "../../support/protocol-client.ts";
+import { describeWithRedis } from "../../support/redis/binary.ts";
+import type { RedisServer } from "../../support/redis/redis-server.ts";
+import { startRedis } from "../../support/redis/start-redis.ts";
+import { startTracedBroker, TraceCollector } from "../../support/traced-broker.ts";
+import type { TracedBroker } from "../../support/traced-broker.ts";
+
+interface Pair extends AsyncDisposable {
+  readonly redis: RedisServer;
+  /** Between the publishing node and Redis. */
+  readonly proxy: FaultProxy;
+  /** Of both nodes. */
+  readonly collector: TraceCollector;
+  readonly publishing: TracedBroker;
+  readonly subscribed: TracedBroker;
+}
+
+/** Two nodes that share a Redis and a collector. */
+async function startPair(config: ConfigInput = {}): Promise<Pair> {
+  await using made = new AsyncDisposableStack();
+  const redis = made.use(await startRedis());
+  const { port } = new URL(redis.url);
+  const proxy = made.use(await FaultProxy.start(Number(port)));
+  const collector = new TraceCollector();
+  const node = async (name: string, url: string): Promise<TracedBroker> =>
+    made.use(await startTracedBroker({ node: name, redis: [url], collector, ...config }));
+  const publishing = await node("n_pub", `redis://127.0.0.1:${proxy.port}`);
+  const subscribed = await node("n_sub", redis.url);
+  const kept = made.move();
+  return {
+    redis,
+    proxy,
+    collector,
+    publishing,
+    subscribed,
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
+}
+
+function of(node: string): (trace: DeliveryTrace) => boolean {
+  return (trace) => trace.node === node;
+}
+
+/** All stamps of both nodes' parts, in the order they must be in. */
+function stampsOf(sent: DeliveryTrace, received: DeliveryTrace): number[] {
+  return [
+    sent.ingest?.receivedMs ?? 0,
+    sent.ingest?.acceptedMs ?? 0,
+    sent.busSend?.sentMs ?? 0,
+    received.busReceive?.receivedMs ?? 0,
+    received.fanOut?.startedMs ?? 0,
+    received.fanOut?.endedMs ?? 0,
+    received.deliveries[0]?.handedOverMs ?? 0,
+  ];
+}
+
+describeWithRedis("tracing across nodes", () => {
+  test.each([
+    ["with history", {}],
+    ["without history", { historySize: 0 }],
+  ])("one trace from publisher to a subscriber on another node, %s", async (_name, config) => {
+    await using pair = await startPair({ traceRate: 1, ...config });
+    await using subscriber = await ProtocolClient.connect(pair.subscribed.url);
+    await using publisher = await ProtocolClient.connect(pair.publishing.url);
+    await subscriber.subscribe("market.eur");
+    await publisher.publish("market.eur", "1.07");
+    const sent = await pair.collector.first(of("n_pub"));
+    const received = await pair.collector.first(of("n_sub"));
+    expect(received.traceId).toBe(sent.traceId);
+    expect(sent).toMatchObject({
+      reason: "head",
+      publication: { channel: "market.eur", payloadBytes: 4 },
+      busSend: { batchSize: 1, error: null },
+      busReceive: null,
+      fanOut: null,
+    });
+    expect(received).toMatchObject({
+      reason: "head",
+      publication: { channel: "market.eur", payloadBytes: 4 },
+      ingest: null,
+      busSend: null,
+      busReceive: { fromNode: "n_pub", isHealed: false, partition: sent.busSend?.partition },
+      fanOut: { subscribers: 1, delivered: 1 },
+      deliveries: [{ connection: subscriber.connectionId, outcome: "delivered" }],
+    });
+    const stamps = stampsOf(sent, received);
+    // Both clocks were set by Redis, to within half a round trip each.
+    const doubtMs = received.busReceive?.clockUncertaintyMs ?? 0;
+    for (const [i, stamp] of stamps.entries()) {
+      expect(stamp).toBeGreaterThanOrEqual((stamps[i - 1] ?? 0) - 2 * doubtMs - 1);
+    }
+    expect(sent.busSend?.repliedMs ?? 0).toBeGreaterThanOrEqual(sent.busSend?.sentMs ?? Infinity);
+    expect(pair.collector.traces).toHaveLength(2);
+  });
+
+  test("what is not traced says nothing on its way", async () => {
+    await using pair = await startPair();
+    await using subscriber = await ProtocolClient.connect(pair.subscribed.url);
+    await using publisher = await ProtocolClient.connect(pair.publishing.url);
+    await subscriber.subscribe("a");
+    for (let i = 0; i < 50; i++) await publisher.publish("a", "x");
+    await subscriber.untilPublications(50);
+    expect(subscriber.publications.every(({ meta }) => meta === null)).toBeTrue();
+    expect(pair.collector.traces).toEqual([]);
+  });
+
+  test("a slow Redis is named by both nodes' parts, though nobody had chosen the publication", async () => {
+    await using pair = await startPair({ slowMs: 150 });
+    await using subscriber = await ProtocolClient.connect(pair.subscribed.url);
+    await using publisher = await ProtocolClient.connect(pair.publishing.url);
+    await subscriber.subscribe("a");
+    await publisher.publish("a", "x");
+    expect(pair.collector.traces).toEqual([]);
+    pair.proxy.delay(300);
+    const { offset, epoch } = await publisher.publish("a", "y");
+    const received = await pair.collector.first(of("n_sub"));
+    const sent = await pair.collector.first(of("n_pub"));
+    expect(sent.traceId).toBe(received.traceId);
+    expect(received).toMatchObject({
+      reason: "slow",
+      publication: { channel: "a", offset, epoch },
+      deliveries: [{ connection: subscriber.connectionId, outcome: "late" }],
+    });
+    expect(sent).toMatchObject({ reason: "slow", publication: { channel: "a", offset, epoch } });
+    const { busReceive } = received;
+    // It had not waited in the node, but was long on its way.
+    const queueMs = (busReceive?.sentMs ?? 0) - (busReceive?.openedMs ?? 0);
+    const transitMs = (busReceive?.receivedMs ?? 0) - (busReceive?.sentMs ?? 0);
+    expect(transitMs).toBeGreaterThan(150);
+    expect(transitMs).toBeGreaterThan(queueMs);
+    expect((sent.busSend?.repliedMs ?? 0) - (sent.busSend?.sentMs ?? 0)).toBeGreaterThan(150);
+    expect(pair.subscribed.broker.api.stats.tracing.stages.bus.count).toBeGreaterThanOrEqual(2);
+  });
+
+  test("the sending node tells its part when only the receiving one was slow to be reached", async () => {
+    await using pair = await startPair({ slowMs: 150 });
+    await using subscriber = await ProtocolClient.connect(pair.publishing.url);
+    await using publisher = await ProtocolClient.connect(pair.subscribed.url);
+    await subscriber.subscribe("a");
+    await publisher.publish("a", "x");
+    // Messages to the node behind the proxy are late; the publisher's own replies are not.
+    pair.proxy.set({ toClient: { kind: "delay", delayMs: 400 } });
+    await publisher.publish("a", "y");
+    const received = await pair.collector.first(of("n_pub"));
+    expect(received).toMatchObject({ reason: "slow", busReceive: { fromNode: "n_sub" } });
+    const sent = await pair.collector.first(of("n_sub"));
+    expect(sent).toMatchObject({ traceId: received.traceId, reason: "slow", busReceive: null });
+    expect(sent.busSend).toMatchObject({ batchSize: 1, error: null });
+    const replyMs = (sent.busSend?.repliedMs ?? 0) - (sent.busSend?.sentMs ?? 0);
+    const transitMs = (received.busReceive?.receivedMs ?? 0) - (received.busReceive?.sentMs ?? 0);
+    expect(transitMs).toBeGreaterThan(replyMs);
+  });
+
+  test("a publication that Redis refuses is traced as an error", async () => {
+    await using pair = await startPair();
+    await using publisher = await ProtocolClient.connect(pair.publishing.url);
+    await publisher.publish("a", "x");
+    await pair.redis.command("CONFIG", "SET", "maxmemory", "1");
+    expect(await publisher.publish("a", "y").catch((error: Error) => error.message)).toContain(
+      "unavailable",
+    );
+    expect(await pair.collector.first()).toMatchObject({
+      reason: "error",
+      node: "n_pub",
+      publication: { channel: "a", offset: 0 },
+      ingest: { error: "unavailable" },
+      busSend: { error: "unavailable", batchSize: 1 },
+      fanOut: null,
+    });
+  });
+
+  test("the nodes' clock is that of Redis", async () => {
+    await using pair = await startPair({ traceRate: 1 });
+    await using client = await ProtocolClient.connect(pair.publishing.url);
+    await client.subscribe("a");
+    const [seconds, micros] = (await pair.redis.command("TIME")) as [string, string];
+    const beforeMs = Number(seconds) * 1000 + Number(micros) / 1000;
+    await client.publish("a", "x");
+    const { ingest } = await pair.collector.first(({ ingest }) => ingest !== null);
+    const [laterS, laterMicros] = (await pair.redis.command("TIME")) as [string, string];
+    const afterMs = Number(laterS) * 1000 + Number(laterMicros) / 1000;
+    const doubtMs = pair.publishing.broker.api.stats.tracing.clockUncertaintyMs + 50;
+    expect(ingest?.receivedMs ?? 0).toBeGreaterThan(beforeMs - doubtMs);
+    expect(ingest?.receivedMs ?? 0).toBeLessThan(afterMs + doubtMs);
+  });
+});

@@ -1,0 +1,108 @@
+import { describe, expect, test } from "bun:test";
+
+import { LATENCY_STAGES } from "../../otel/attributes.ts";
+import type { DeliveryTrace } from "../../otel/delivery-trace.ts";
+import { latencyOf } from "../../otel/latency.ts";
+import {
+  busReceiveOf,
+  busSendOf,
+  deliveryOf,
+  fanOutOf,
+  ingestOf,
+  T0_MS,
+  traceOf,
+  transformOf,
+} from "../support/delivery-trace.ts";
+import { announceSeed, Random } from "../support/random.ts";
+
+function stagesOf(parts: Partial<DeliveryTrace>): Record<string, number> {
+  const trace = traceOf(parts);
+  return Object.fromEntries(latencyOf(trace, trace.deliveries[0] ?? deliveryOf()).stages);
+}
+
+test("with everything in the way, each part has its own time", () => {
+  const parts = {
+    ingest: ingestOf({ clientSentMs: T0_MS - 5 }),
+    transform: transformOf(),
+    busSend: busSendOf(),
+    busReceive: busReceiveOf(),
+    fanOut: fanOutOf(),
+    deliveries: [deliveryOf({ handedOverMs: T0_MS + 75, receivedMs: T0_MS + 80 })],
+  };
+  expect(stagesOf(parts)).toEqual({
+    client_send: 5,
+    // 1 before the transform and 4 after it.
+    ingest: 5,
+    tx_queue: 30,
+    tx_run: 5,
+    bus_queue: 2,
+    bus: 2,
+    // From the arrival: the wait for the loop, and the loop.
+    fanout: 6,
+    socket: 25,
+    client_recv: 5,
+  });
+});
+
+test("a node that only received it begins with the batch", () => {
+  const parts = {
+    ingest: null,
+    busReceive: busReceiveOf(),
+    fanOut: fanOutOf(),
+    deliveries: [deliveryOf()],
+  };
+  expect(stagesOf(parts)).toEqual({ bus_queue: 2, bus: 2, fanout: 4 });
+});
+
+test("one that was handed over within the loop did not wait for its socket", () => {
+  const parts = { fanOut: fanOutOf(), deliveries: [deliveryOf({ handedOverMs: T0_MS + 50 })] };
+  expect(stagesOf(parts)).toEqual({ ingest: 46, fanout: 4 });
+});
+
+test("a stamp that is missing gives its time to the stage before", () => {
+  const transform = transformOf({ startedMs: 0 });
+  expect(stagesOf({ transform, fanOut: fanOutOf(), deliveries: [deliveryOf()] })).toEqual({
+    ingest: 11,
+    tx_queue: 35,
+    fanout: 2,
+  });
+});
+
+describe("whatever the stamps", () => {
+  const random = new Random(announceSeed("latency"));
+  const stamp = (): number => (random.chance(0.2) ? 0 : T0_MS + random.below(100));
+
+  test("the parts add up to the whole, none is negative, and clocks that disagree show", () => {
+    for (let round = 0; round < 2000; round++) {
+      const trace = traceOf({
+        ingest: random.chance(0.3)
+          ? null
+          : ingestOf({ receivedMs: stamp(), clientSentMs: stamp() }),
+        transform: random.chance(0.5)
+          ? null
+          : transformOf({ enteredMs: stamp(), startedMs: stamp(), endedMs: stamp() }),
+        busSend: random.chance(0.5) ? null : busSendOf({ queuedMs: stamp(), sentMs: stamp() }),
+        busReceive: random.chance(0.5)
+          ? null
+          : busReceiveOf({ openedMs: stamp(), sentMs: stamp(), receivedMs: stamp() }),
+        fanOut: random.chance(0.5) ? null : fanOutOf({ startedMs: stamp(), endedMs: stamp() }),
+      });
+      const delivery = deliveryOf({ handedOverMs: stamp(), receivedMs: stamp() });
+      const { startMs, endMs, stages, hasNegative } = latencyOf(trace, delivery);
+      const values = [...stages.values()];
+      const sumMs = values.reduce((sum, ms) => sum + ms, 0);
+      expect(sumMs).toBeCloseTo(endMs - startMs, 6);
+      expect(Math.min(0, ...values)).toBe(0);
+      expect([...stages.keys()].filter((stage) => !LATENCY_STAGES.includes(stage))).toEqual([]);
+      const sorted = [
+        trace.ingest?.clientSentMs,
+        trace.ingest?.receivedMs,
+        trace.transform?.enteredMs,
+        trace.transform?.startedMs,
+        trace.transform?.endedMs,
+      ].filter((ms) => ms !== undefined && ms > 0);
+      if (sorted.some((ms, i) => i > 0 && (ms ?? 0) < (sorted[i - 1] ?? 0)))
+        expect([round, hasNegative]).toEqual([round, true]);
+    }
+  });
+});
