@@ -77,7 +77,7 @@ export class BrokerProcess implements AsyncDisposable {
 
 /** Ours without settings that would make the measured broker another one. */
 function environment(extra: Readonly<Record<string, string>>): Record<string, string | undefined> {
-  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("TICKWIRE_"));
+  const inherited = Object.entries(process.env).filter(([name]) => !/^(TICKWIRE|OTEL)_/.test(name));
   return { ...Object.fromEntries(inherited), NODE_ENV: "production", ...extra };
 }
 

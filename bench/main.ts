@@ -15,6 +15,8 @@ import { summarize } from "./summary.ts";
 import { UsageError } from "./support/arguments.ts";
 import { Children } from "./support/children.ts";
 import { environment, findPinning } from "./support/environment.ts";
+import { runTracingBench } from "./tracing/tracing-bench.ts";
+import { parseTracingOptions, tracingUsage } from "./tracing/tracing-options.ts";
 import { parseTransformOptions, transformsUsage } from "./transforms/options.ts";
 import { runTransformsBench } from "./transforms/transforms-bench.ts";
 
@@ -83,6 +85,7 @@ function start(): Promise<number> | number {
     const argv = process.argv.slice(2);
     if (argv.includes("--redis")) return startRedis(argv);
     if (argv.includes("--transforms")) return startTransforms(argv);
+    if (argv.includes("--tracing")) return startTracing(argv);
     const options = parseOptions(argv);
     if (options === "help") {
       console.log(usage);
@@ -116,6 +119,17 @@ function startTransforms(argv: readonly string[]): Promise<number> | number {
   }
   requireEntry(options.entry);
   return runTransformsBench(options, guardedChildren());
+}
+
+function startTracing(argv: readonly string[]): Promise<number> | number {
+  const options = parseTracingOptions(argv);
+  if (options === "help") {
+    console.log(tracingUsage);
+    return 0;
+  }
+  requireEntry(options.entry);
+  const { children, secret } = commonContext({ cpuProf: false });
+  return runTracingBench({ options, children, secret });
 }
 
 function requireEntry(given: string | null): void {

@@ -44,6 +44,7 @@ server in interleaved rounds. bench/README.md says how to read the result.
 
   --redis             two nodes over Redis instead; see --redis --help
   --transforms        transforms instead; see --transforms --help
+  --tracing           what tracing costs instead; see --tracing --help
   --rounds N          rounds; every round runs every cell once with every broker (5)
   --seconds S         length of one measurement (0.8)
   --warm-up S         load before it, not measured (0.5)

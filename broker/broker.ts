@@ -25,6 +25,7 @@ import { Sweeper } from "./sweeper.ts";
 import { Tick } from "./tick.ts";
 import type { TraceSink } from "./tracing/delivery-trace.ts";
 import { Tracer } from "./tracing/tracer.ts";
+import { createEmitRule } from "./transforms/emit-rule.ts";
 import { historyFor } from "./transforms/history-for.ts";
 import { isServing } from "./transforms/is-serving.ts";
 import { Settler } from "./transforms/settler.ts";
@@ -49,7 +50,7 @@ export interface BrokerParts {
   readonly traceSink?: TraceSink | null;
 }
 
-/** A broker that is stopped at once gives publications in transforms this long to get their places, ms. */
+/** A broker that stops gives what is still in transforms this long to get its place, ms. */
 const STOP_TRANSFORMS_MS = 2000;
 
 type BrokerState = "new" | "running" | "draining" | "stopped";
@@ -99,7 +100,8 @@ export class Broker {
     const { authenticator } = parts;
     const registry = new Registry();
     const { transforms = null } = parts;
-    const settler = new Settler({ engine, hub, stats, clock });
+    const mayEmit = createEmitRule(config.transforms);
+    const settler = new Settler({ engine, hub, stats, clock, mayEmit });
     this.#gate =
       transforms === null
         ? null
@@ -153,14 +155,29 @@ export class Broker {
     return `ws://${host.includes(":") ? `[${host}]` : host}:${this.port}`;
   }
 
-  /** Starts the engine and the transforms, then listens. @throws when a transform cannot be loaded or the port is taken */
+  /**
+   * Starts the engine and the transforms, then listens.
+   * @throws Error when a transform cannot be loaded, or the port is taken
+   */
   async start(): Promise<void> {
     const { engine } = this.#context;
     await engine.start();
     await this.#startTransforms();
+    try {
+      this.#server = this.#listen();
+    } catch (error) {
+      await this.#gate?.stop(0);
+      await engine.stop();
+      throw error;
+    }
+    this.#sweeper.start();
+    this.#state = "running";
+  }
+
+  #listen(): BrokerServer {
     const handle = this.#parts.createHttpHandler(this.api);
     const sessions = this.#sessions;
-    this.#server = new BrokerServer(
+    return new BrokerServer(
       {
         refuse: (request, address) => this.#refuse(request, address),
         authenticate: (token) => this.#parts.authenticator.authenticate(token),
@@ -180,8 +197,6 @@ export class Broker {
         backpressureLimitBytes: 4 * 1024 * 1024 + 4 * this.#config.maxMessageBytes,
       },
     );
-    this.#sweeper.start();
-    this.#state = "running";
   }
 
   async #startTransforms(): Promise<void> {
@@ -266,7 +281,7 @@ export class Broker {
       flush: () => hub.flushAll(),
       isOver: () => this.#state !== "draining" || registry.size === 0,
     });
-    await this.#stop(windowMs);
+    await this.#stop(STOP_TRANSFORMS_MS);
   }
 
   /** Closes everything at once. What is in transforms still gets its place. */
@@ -282,9 +297,18 @@ export class Broker {
     hub.flushAll();
     for (const session of registry.all()) session.close(Code.drain);
     this.#sweeper.stop();
+    await this.#stopTransforms(transformsMs);
     await this.#server?.stop();
-    await this.#gate?.stop(transformsMs);
     await engine.stop();
+  }
+
+  /** While they end, requests of the server API that wait for them stay open. */
+  async #stopTransforms(withinMs: number): Promise<void> {
+    if (this.#gate === null) return;
+    this.#server?.stopListening();
+    await this.#gate.stop(withinMs);
+    // Their answers leave in the turn after this one.
+    await new Promise((resolve) => setImmediate(resolve));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

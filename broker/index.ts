@@ -7,6 +7,6 @@ export type { BrokerConfig, ConfigInput } from "./config/config.ts";
 export { ConfigError } from "./config/config-error.ts";
 export type { TransformFailurePolicy, TransformInput } from "./config/transforms.ts";
 export type { ConfigProblem } from "./config/config-error.ts";
-export { createBroker } from "./main.ts";
+export { createBroker, startBrokerTelemetry } from "./main.ts";
 export type { BrokerOptions } from "./main.ts";
 export type { Clock, Logger, LogLevel } from "./ports.ts";

@@ -183,6 +183,8 @@ export interface TransformStatus {
   readonly verdicts: Readonly<Record<string, number>>;
   readonly faults: Readonly<Record<string, number>>;
   readonly restarts: Readonly<Record<string, number>>;
+  /** What the transform itself counts and observes, by name. */
+  readonly custom: Readonly<Record<string, { readonly sum: number; readonly count: number }>>;
   readonly queueMs: { readonly p50: number; readonly p99: number };
   readonly runMs: { readonly p50: number; readonly p99: number };
   readonly heapBytes: number;

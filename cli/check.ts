@@ -64,9 +64,7 @@ function table({ config, sources, file }: ResolvedConfig): string {
       `  ${id}  ${use}  channels=${channels.join(",")} onError=${onError} workers=${workers} isolation=${isolation}`,
   );
   const transformText =
-    transforms.length === 0
-      ? ""
-      : `\ntransforms, in the order they run:\n${transforms.join("\n")}`;
+    transforms.length === 0 ? "" : `\ntransforms, in the order they run:\n${transforms.join("\n")}`;
   const from = file === null ? "no config file" : `config file ${file}`;
   return `${lines.join("\n")}\nnamespaces, the first that matches a channel counts:\n${namespaces.join("\n")}${transformText}\n\nThe configuration is good (${from}).\n`;
 }

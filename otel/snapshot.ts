@@ -112,6 +112,8 @@ export interface TransformSnapshot {
   readonly verdicts: Readonly<Record<string, number>>;
   readonly faults: Readonly<Record<string, number>>;
   readonly restarts: Readonly<Record<string, number>>;
+  /** Its own, by names of its own; there is a bound to how many. */
+  readonly custom: Readonly<Record<string, { readonly sum: number; readonly count: number }>>;
   readonly queueMs: { readonly p50: number; readonly p99: number };
   readonly runMs: { readonly p50: number; readonly p99: number };
 }

@@ -84,6 +84,26 @@ function quantiles(
   };
 }
 
+/** What a transform counts by itself, by the names it gives. */
+function customsOf(
+  name: string,
+  unit: string,
+  description: string,
+  read: (custom: TransformSnapshot["custom"][string]) => number,
+): ScalarInstrument {
+  return {
+    kind: "counter",
+    name,
+    unit,
+    description,
+    labels: { transform: null, name: null },
+    read: ({ transforms = [] }) =>
+      transforms.flatMap(({ id, custom }) =>
+        Object.entries(custom).map(([key, one]) => ({ labels: [id, key], value: read(one) })),
+      ),
+  };
+}
+
 /** Instruments of transforms. Their ids come from the configuration, so there are as many as it has. */
 export const TRANSFORM_INSTRUMENTS: readonly Instrument[] = [
   countsBy(
@@ -131,6 +151,18 @@ export const TRANSFORM_INSTRUMENTS: readonly Instrument[] = [
     "By",
     "JavaScript heap of a transform's workers.",
     (one) => one.heapBytes,
+  ),
+  customsOf(
+    "tickwire_transform_custom_total",
+    "1",
+    "Sum of what a transform counted or observed by itself.",
+    ({ sum }) => sum,
+  ),
+  customsOf(
+    "tickwire_transform_custom_samples_total",
+    "{sample}",
+    "How often a transform counted or observed by itself.",
+    ({ count }) => count,
   ),
   {
     kind: "gauge",

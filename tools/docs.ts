@@ -51,6 +51,10 @@ function metricsMarkdown(): string {
     "with an API key or an admin token, or to everybody when `metricsPublic` is set. Labels have a closed",
     "set of values, every one of which is there from the start, at 0.",
     "",
+    "A scraper that asks for `application/openmetrics-text` gets OpenMetrics 1.0, where buckets carry exemplars: the",
+    "id of a trace that explains a value. With `OTEL_METRICS_EXPORTER=otlp`, or an endpoint in",
+    "`OTEL_EXPORTER_OTLP_ENDPOINT`, the same metrics are exported over OTLP under the same names.",
+    "",
     "| Name | Kind | Unit | Labels | |",
     "| --- | --- | --- | --- | --- |",
   ];

@@ -119,7 +119,9 @@ async function runSaturation(context: CellContext, mode: Mode): Promise<Saturati
       loop,
       brokerBusy: brokerMs === null ? null : brokerMs / elapsedMs,
       othersBusy:
-        brokerMs === null || machineMs === null ? null : (machineMs - brokerMs) / elapsedMs,
+        brokerMs === null || machineMs === null
+          ? null
+          : Math.max(0, machineMs - brokerMs - latency.cpuMs) / elapsedMs,
     };
   } finally {
     rmSync(probe, { force: true });

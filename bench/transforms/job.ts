@@ -43,6 +43,8 @@ export interface LatencyResult {
   readonly p99Us: number;
   readonly maxUs: number;
   readonly elapsedMs: number;
+  /** CPU time of the generator itself. */
+  readonly cpuMs: number;
   /** Transforms that ended while measuring. */
   readonly tasks: number;
 }
@@ -53,6 +55,8 @@ export interface LoopDelay {
   readonly p50Us: number;
   readonly p99Us: number;
   readonly maxUs: number;
+  /** The same without what the thread spent waiting for a processor; null where /proc does not tell. */
+  readonly ownP99Us: number | null;
   /** Tasks that ran on the loop itself. */
   readonly tasks: number;
 }

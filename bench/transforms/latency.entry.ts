@@ -35,7 +35,7 @@ async function run(job: LatencyJob): Promise<LatencyResult> {
   pace.start();
   await Bun.sleep(job.warmUpMs);
   isRecording = true;
-  const began = { ms: performance.now(), tasks: load.done };
+  const began = { ms: performance.now(), tasks: load.done, cpu: process.cpuUsage() };
   await Bun.sleep(job.measureMs);
   return {
     count: latency.count,
@@ -43,8 +43,14 @@ async function run(job: LatencyJob): Promise<LatencyResult> {
     p99Us: latency.quantile(0.99) / NS_PER_US,
     maxUs: latency.max / NS_PER_US,
     elapsedMs: performance.now() - began.ms,
+    cpuMs: cpuMsSince(began.cpu),
     tasks: load.done - began.tasks,
   };
+}
+
+function cpuMsSince(began: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(began);
+  return (user + system) / 1000;
 }
 
 /** Sends what is due by the clock. The time of sending is in the payload, because a timer here may be late as well. */

@@ -1,6 +1,7 @@
 import { Histogram } from "../support/histogram.ts";
 import { burn } from "./burn.ts";
 import type { LoopDelay } from "./job.ts";
+import { threadWaitNs } from "./thread-cpu.ts";
 
 /**
  * Loaded into a broker's process before its main: times how late its event loop is, and, for the contrast, does the
@@ -12,10 +13,18 @@ const NS_PER_US = 1000;
 
 function start(path: string, taskMs: number): void {
   let delays = new Histogram();
+  let ownDelays = new Histogram();
   let tasks = 0;
   let dueNs = 0;
+  let waitedNs = threadWaitNs(process.pid);
   const tick = (): void => {
-    delays.record(Bun.nanoseconds() - dueNs);
+    const lateNs = Bun.nanoseconds() - dueNs;
+    delays.record(lateNs);
+    const nowWaitedNs = threadWaitNs(process.pid);
+    if (waitedNs !== null && nowWaitedNs !== null) {
+      ownDelays.record(lateNs - (nowWaitedNs - waitedNs));
+    }
+    waitedNs = nowWaitedNs;
     dueNs = Bun.nanoseconds() + INTERVAL_MS * 1e6;
     setTimeout(tick, INTERVAL_MS);
   };
@@ -35,9 +44,11 @@ function start(path: string, taskMs: number): void {
         p50Us: delays.quantile(0.5) / NS_PER_US,
         p99Us: delays.quantile(0.99) / NS_PER_US,
         maxUs: delays.max / NS_PER_US,
+        ownP99Us: ownDelays.count === 0 ? null : ownDelays.quantile(0.99) / NS_PER_US,
         tasks,
       };
       delays = new Histogram();
+      ownDelays = new Histogram();
       tasks = 0;
       return Response.json(found);
     },

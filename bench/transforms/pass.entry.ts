@@ -96,7 +96,8 @@ async function run(job: PassJob): Promise<PassResult> {
   const drained = Promise.withResolvers<void>();
   const fill = (): void => {
     isFilling = false;
-    while (!isStopping && submitted - done < job.windowSize) way.submit(payload, submitted++);
+    if (isStopping) return;
+    while (submitted - done < job.windowSize) way.submit(payload, submitted++);
   };
   await using way = await (job.way === "runner" ? openRunner : openNaive)(job, (count) => {
     done += count;

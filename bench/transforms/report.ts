@@ -17,6 +17,9 @@ export interface TransformReport {
   readonly cells: readonly CellResult[];
 }
 
+/** Share of one processor that other processes may use before latencies say little. */
+const MAX_OTHERS_BUSY = 0.2;
+
 const WAYS = { runner: "transform", naive: "pool.run each" } as const;
 const MODE_TEXT = {
   idle: "no work",
@@ -27,6 +30,11 @@ const MODE_TEXT = {
 /** The report for a terminal. */
 export function renderTransformReport(report: TransformReport): string {
   const parts = [headline(report), passTable(report), saturationTable(report), targets(report)];
+  if (report.summary.saturation.some(({ othersBusy }) => (othersBusy ?? 0) > MAX_OTHERS_BUSY)) {
+    parts.push(
+      "Other work kept this machine busy (column others): whoever is descheduled waits for milliseconds. Run it again on a quiet machine.",
+    );
+  }
   const failed = report.cells.filter(({ error }) => error !== null);
   if (failed.length > 0) {
     const lines = failed.map(({ cell, error }) => `  ${cellName(cell)}: ${error}`);
@@ -101,6 +109,7 @@ function saturationTable({ summary, options }: TransformReport): string {
     range(one.loopP50Us, number),
     range(one.loopP99Us, number),
     range(one.loopMaxUs, number),
+    range(one.loopOwnP99Us, number),
     optional(one.tasksPerSecond?.median ?? null, number),
     optional(one.brokerBusy, percent),
     optional(one.othersBusy, percent),
@@ -115,6 +124,7 @@ function saturationTable({ summary, options }: TransformReport): string {
       "loop p50",
       "loop p99",
       "loop max",
+      "own p99",
       "tasks/s",
       "broker",
       "others",

@@ -26,6 +26,8 @@ export interface SaturationSummary {
   readonly loopP50Us: Spread | null;
   readonly loopP99Us: Spread | null;
   readonly loopMaxUs: Spread | null;
+  /** Without what the broker's thread spent waiting for a processor. */
+  readonly loopOwnP99Us: Spread | null;
   readonly tasksPerSecond: Spread | null;
   readonly brokerBusy: number | null;
   readonly othersBusy: number | null;
@@ -72,8 +74,19 @@ export function summarizeTransforms(results: readonly CellResult[]): TransformSu
         2,
         false,
       ),
+      target(
+        "the same without waiting for a processor",
+        inMs(saturation.find(({ mode }) => mode === "pool")?.loopOwnP99Us?.median),
+        "ms",
+        2,
+        false,
+      ),
     ].flatMap((one) => one ?? []),
   };
+}
+
+function us({ messages }: PassResult, ms: number | null): number | null {
+  return ms === null || messages === 0 ? null : (ms * 1000) / messages;
 }
 
 function summarizePass(way: PassJob["way"], results: readonly CellResult[]): PassSummary[] {
@@ -83,8 +96,6 @@ function summarizePass(way: PassJob["way"], results: readonly CellResult[]): Pas
   if (found.length === 0) return [];
   const over = (figure: (one: PassResult) => number | null): Spread | null =>
     spread(found.flatMap((one) => figure(one) ?? []));
-  const us = (one: PassResult, ms: number | null): number | null =>
-    ms === null || one.messages === 0 ? null : (ms * 1000) / one.messages;
   return [
     {
       way,
@@ -116,6 +127,7 @@ function summarizeSaturation(mode: Mode, results: readonly CellResult[]): Satura
       loopP50Us: over(({ loop }) => loop.p50Us),
       loopP99Us: over(({ loop }) => loop.p99Us),
       loopMaxUs: over(({ loop }) => loop.maxUs),
+      loopOwnP99Us: over(({ loop }) => loop.ownP99Us),
       tasksPerSecond: over(
         ({ latency, loop }) => ((latency.tasks + loop.tasks) * 1000) / latency.elapsedMs,
       ),
@@ -143,8 +155,8 @@ function ratio(a: Spread | null | undefined, b: Spread | null | undefined): numb
   return a == null || b == null ? null : a.median / b.median;
 }
 
-function inMs(us: number | undefined): number | undefined {
-  return us === undefined ? undefined : us / 1000;
+function inMs(timeUs: number | undefined): number | undefined {
+  return timeUs === undefined ? undefined : timeUs / 1000;
 }
 
 function target(

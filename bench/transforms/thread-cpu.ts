@@ -45,3 +45,14 @@ export function threadCpuBetween(
 ): ReadonlyMap<number, number> {
   return new Map([...to].map(([id, ms]) => [id, ms - (from.get(id) ?? 0)]));
 }
+
+/** Time a thread of this process was ready to run and had no processor, ns; null where the kernel does not tell. */
+export function threadWaitNs(id: number): number | null {
+  try {
+    const schedstat = readFileSync(`/proc/self/task/${id}/schedstat`, "latin1");
+    return Number(schedstat.split(" ")[1]);
+  } catch {
+    // No /proc, or a kernel without it.
+    return null;
+  }
+}

@@ -5,9 +5,9 @@ import type { DeliveryStamp, TracedPublication } from "./delivery-stamp.ts";
 import { MAX_TRACED_DELIVERIES } from "./delivery-stamp.ts";
 import type { DeliveryTrace, FanOutAnomaly, TracedDelivery } from "./delivery-trace.ts";
 import type { FlightRecorder } from "./flight-recorder.ts";
+import { ingestTrace } from "./ingest-tracer.ts";
 import { lateTraceId, stampTrace } from "./late-trace.ts";
 import type { BusPlaces, LatePart } from "./late-trace.ts";
-import { ingestTrace } from "./ingest-tracer.ts";
 import { readTrace } from "./publish-trace.ts";
 import type { TraceOutlet } from "./trace-outlet.ts";
 
@@ -163,7 +163,12 @@ export class FanOutTracer {
     const outlet = this.#outlet;
     if (own !== null) {
       const place = { epoch: stamp.epoch, offset };
-      const { fanOut } = stampTrace(stamp, { ...partOf(own), offset, ...survey }, outlet, this.#places);
+      const { fanOut } = stampTrace(
+        stamp,
+        { ...partOf(own), offset, ...survey },
+        outlet,
+        this.#places,
+      );
       return { ...ingestTrace(own, outlet, null, place), fanOut, deliveries: survey.deliveries };
     }
     if (meta === null) return null;
@@ -225,7 +230,12 @@ function surveyOf(
       deliveries.push(deliveryOf(session, outcome, atMs));
     }
   }
-  return { deliveries: deliveries.slice(0, MAX_TRACED_DELIVERIES), anomalies, anomaliesLeftOut, dropped };
+  return {
+    deliveries: deliveries.slice(0, MAX_TRACED_DELIVERIES),
+    anomalies,
+    anomaliesLeftOut,
+    dropped,
+  };
 }
 
 function problemOf(session: Session): FanOutAnomaly["outcome"] | null {

@@ -1,3 +1,4 @@
+import { Code } from "../../protocol/codes.ts";
 import type { Channel } from "../channel.ts";
 import type { Clock, Identity, TransformOutcome, TransformTiming } from "../ports.ts";
 import type { DebugRules } from "./debug-rules.ts";
@@ -46,9 +47,8 @@ export class IngestTracer {
     const { channel, isHead } = arriving;
     if (isHead && channel.sampling instanceof HeadSampler) channel.sampling.next();
     const reason = this.#reasonFor(arriving);
-    if (reason === null) return null;
-    const trace = this.#begin(arriving, reason, outlet.time.nowMs());
-    return trace !== null && outlet.admit(reason) ? trace : null;
+    if (reason === null || !outlet.admit(reason)) return null;
+    return this.#begin(arriving, reason, outlet.time.nowMs());
   }
 
   /** The engine has taken it in. */
@@ -122,8 +122,8 @@ export class IngestTracer {
     const reason = this.#lateReason(arriving.channel, outcome);
     if (reason === null) return null;
     const receivedMs = timing === null ? outlet.time.nowMs() : this.#common(timing.enteredMs);
-    const trace = this.#begin(arriving, reason, receivedMs);
-    if (trace === null || !outlet.admit(reason)) return null;
+    const trace = outlet.admit(reason) ? this.#begin(arriving, reason, receivedMs) : null;
+    if (trace === null) return null;
     trace.transform = transform;
     if (isPublished) return trace;
     outlet.emit(ingestTrace(trace, outlet, error));
@@ -165,7 +165,7 @@ export class IngestTracer {
 
 /** The name of what went wrong, when the publication is not to be had. */
 function failureOf(outcome: TransformOutcome): string | null {
-  if (outcome.type === "reject") return outcome.error.code;
+  if (outcome.type === "reject") return Code[outcome.error.code].name;
   if (outcome.type === "dead-letter") return "dead_letter";
   if (outcome.type === "drop" && outcome.reason !== "verdict") return `transform_${outcome.reason}`;
   return null;

@@ -1,5 +1,10 @@
 import type { DeliveryStamp } from "./delivery-stamp.ts";
-import type { DeliveryTrace, FanOutAnomaly, TracedDelivery, TraceReason } from "./delivery-trace.ts";
+import type {
+  DeliveryTrace,
+  FanOutAnomaly,
+  TracedDelivery,
+  TraceReason,
+} from "./delivery-trace.ts";
 import { messageTraceId, placeTraceId } from "./trace-id.ts";
 import type { TraceOutlet } from "./trace-outlet.ts";
 

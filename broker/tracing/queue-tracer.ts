@@ -116,7 +116,11 @@ export class QueueTracer {
     }
     stamp.deliveriesLeft--;
     const isLost = "dropReason" in end;
-    const outcome = isLost ? "dropped" : isLate(stamp, clock.nowMs(), outlet.time) ? "late" : "delivered";
+    const outcome = isLost
+      ? "dropped"
+      : isLate(stamp, clock.nowMs(), outlet.time)
+        ? "late"
+        : "delivered";
     const delivery = deliveryOf(session, outcome, isLost ? 0 : end.handedOverMs, {
       queuedBytes,
       dropReason: isLost ? end.dropReason : null,

@@ -12,7 +12,8 @@ const MAX_RECENT = 512;
 const LATE = { perSecond: 20, burst: 100 } as const;
 const UPSTREAM = { perSecond: 100, burst: 200 } as const;
 const DEBUG = { perSecond: 100, burst: 200 } as const;
-const HEAD = { perSecond: 500, burst: 1000 } as const;
+/** A node at a million publications a second has enough of an example every 10 ms. */
+const HEAD = { perSecond: 100, burst: 100 } as const;
 
 export interface TraceOutletOptions {
   readonly node: string;

@@ -1,7 +1,14 @@
 import type { TraceRequest } from "./bus-tracer.ts";
 
 const TRACE_ID = /^[0-9a-f]{32}$/;
-const REASONS: ReadonlySet<unknown> = new Set(["debug", "upstream", "slow", "error", "drop", "head"]);
+const REASONS: ReadonlySet<unknown> = new Set([
+  "debug",
+  "upstream",
+  "slow",
+  "error",
+  "drop",
+  "head",
+]);
 const TEXTS = ["channel", "namespace", "epoch"] as const;
 const NUMBERS = ["offset", "payloadBytes", "partition", "openedMs", "sentMs"] as const;
 

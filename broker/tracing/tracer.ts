@@ -17,7 +17,7 @@ import { TraceOutlet } from "./trace-outlet.ts";
 import type { TraceStats } from "./trace-stats.ts";
 
 /** Receipts of all clients together come no more often than this, by lengthening each one's interval. */
-const RECEIPTS_PER_SECOND = 200;
+const RECEIPTS_PER_SECOND = 100;
 
 export interface TracerOptions {
   readonly node: string;

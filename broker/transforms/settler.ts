@@ -8,6 +8,7 @@ import type { Hub } from "../hub.ts";
 import type { Clock, TransformEmission, TransformOutcome } from "../ports.ts";
 import type { Stats } from "../stats.ts";
 import { deadLetterMeta, derivedId, emissionMeta } from "./derived-meta.ts";
+import type { EmitRule } from "./emit-rule.ts";
 import { MAIN_PLACE } from "./ticket.ts";
 import type { Ticket } from "./ticket.ts";
 
@@ -16,6 +17,7 @@ export interface SettlerOptions {
   readonly hub: Hub;
   readonly stats: Stats;
   readonly clock: Clock;
+  readonly mayEmit: EmitRule;
 }
 
 type Taken = Exclude<TransformOutcome, { readonly type: "reject" }>;
@@ -44,7 +46,7 @@ export class Settler {
         this.#publish(ticket, channel, outcome);
         break;
       case "drop":
-        this.#emit(ticket, this.#prepare(outcome.emissions));
+        this.#emit(ticket, this.#prepare(channel, outcome.emissions));
         break;
       case "dead-letter":
         this.#deadLetter(ticket, outcome);
@@ -71,18 +73,22 @@ export class Settler {
       this.#store(ticket, MAIN_PLACE, channel, bytes, start, end, meta, ticket.publicationId);
       return;
     }
-    const prepared = this.#prepare(emissions);
+    const prepared = this.#prepare(channel, emissions);
     this.#store(ticket, MAIN_PLACE, channel, bytes, start, end, meta, ticket.publicationId);
     // The publisher is told to try again, and without a publication id emissions would be made twice.
     if (!ticket.hasFailed) this.#emit(ticket, prepared);
   }
 
   /** @throws BrokerError for one that could never be published: then none is */
-  #prepare(emissions: readonly TransformEmission[]): readonly Prepared[] {
+  #prepare(from: Channel, emissions: readonly TransformEmission[]): readonly Prepared[] {
+    const { hub, mayEmit } = this.#options;
     return emissions.map((emission) => {
       const { channel: name, bytes, key } = emission;
       if (!isChannelName(name)) throw failed("a transform emitted to an invalid channel name");
-      const channel = this.#options.hub.open(name);
+      if (!mayEmit(from.name, name)) {
+        throw failed(`a transform emitted to ${name}, which its binding does not allow`);
+      }
+      const channel = hub.open(name);
       const { maxPayloadBytes } = channel.stream.options;
       if (bytes.length > maxPayloadBytes) {
         throw failed(

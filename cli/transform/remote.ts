@@ -9,6 +9,29 @@ import { ADMIN_OPTIONS, ask } from "./admin.ts";
 import { JSON_OPTION, jsonValue } from "./arguments.ts";
 import type { Subcommand } from "./subcommand.ts";
 
+/** Messages of one version while a rollout compares it with another. */
+interface Tally {
+  readonly messages: number;
+  readonly failed: number;
+  readonly meanRunMs: number;
+}
+
+/** A version that is tried out, or has just taken over. */
+interface Rollout {
+  readonly mode: string;
+  readonly version: string;
+  readonly channels?: readonly string[];
+  readonly percent?: number;
+  readonly candidate?: Tally;
+  readonly baseline?: Tally;
+  /** Of a shadow. */
+  readonly same?: number;
+  readonly different?: number;
+  readonly shadow?: Tally;
+  readonly served?: Tally;
+  readonly endedBecause: string | null;
+}
+
 /** The part of a transform's status that is shown. */
 interface Status {
   readonly id: string;
@@ -154,12 +177,32 @@ function statusText(one: Status): string {
     `  running   p50 ${formatDuration(one.runMs.p50)}, p99 ${formatDuration(one.runMs.p99)}`,
     `  faults    ${counts(one.faults)}; restarts: ${counts(one.restarts)}`,
   ];
-  if (rollout !== null) lines.push(`  rollout   ${JSON.stringify(rollout)}`);
+  if (rollout !== null) lines.push(...rolloutText(rollout as Rollout));
   for (const { atMs, type, message, channel } of one.recentFaults.slice(-3)) {
     const where = channel === null ? "" : ` on ${channel}`;
     lines.push(`  ${new Date(atMs).toISOString()}  ${type}${where}: ${message}`);
   }
   return lines.join("\n");
+}
+
+function rolloutText(rollout: Rollout): string[] {
+  const { mode, version, percent, channels, same, different, endedBecause } = rollout;
+  const share = percent === undefined ? "" : ` of ${percent} %`;
+  const where = channels === undefined ? "" : ` on ${channels.join(" ")}`;
+  const compared =
+    same === undefined || different === undefined
+      ? ""
+      : `; outputs: ${formatCount(same)} the same, ${formatCount(different)} different`;
+  const end = endedBecause === null ? "" : `; ended: ${endedBecause}`;
+  const lines = [`  rollout   ${mode}${share} ${version}${where}${compared}${end}`];
+  const [own, other] = [rollout.candidate ?? rollout.shadow, rollout.baseline ?? rollout.served];
+  if (own !== undefined) lines.push(`            ${version}: ${tallyText(own)}`);
+  if (other !== undefined) lines.push(`            beside it: ${tallyText(other)}`);
+  return lines;
+}
+
+function tallyText({ messages, failed, meanRunMs }: Tally): string {
+  return `${formatCount(messages)} messages, ${formatCount(failed)} failed, ${meanRunMs.toFixed(3)} ms each`;
 }
 
 function counts(values: Readonly<Record<string, number>>): string {

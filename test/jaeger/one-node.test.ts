@@ -158,15 +158,18 @@ describe("what is not sampled", () => {
   });
 });
 
+function newTraceId(): string {
+  return crypto.randomUUID().replaceAll("-", "");
+}
+
 describe("a context of the publisher's", () => {
-  const traceId = (): string => crypto.randomUUID().replaceAll("-", "");
   const parentId = "b7ad6b7169203331";
 
   test("is gone on with when the publisher is trusted", async () => {
     await using backend = startTraceBackend();
     await using broker = await startTracedBroker(backend);
     await using subscriber = await TracedSubscriber.start(broker.url, "orders.1");
-    const id = traceId();
+    const id = newTraceId();
     // Without a key, the server API trusts this machine.
     const response = await fetch(`${broker.httpUrl}/v1/publish`, {
       method: "POST",
@@ -198,7 +201,7 @@ describe("a context of the publisher's", () => {
     await using broker = await startTracedBroker(backend, { namespaces });
     await using subscriber = await TracedSubscriber.start(broker.url, "orders.1");
     await using publisher = new TickwireClient(broker.url);
-    const id = traceId();
+    const id = newTraceId();
     const traceparent = `00-${id}-${parentId}-01`;
     await publisher.publish("orders.1", 1, { traceparent });
     await subscriber.count(1);

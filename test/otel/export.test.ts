@@ -189,23 +189,23 @@ describe("a collector", () => {
   });
 });
 
+function snapshot(): MetricsSnapshot {
+  const stats = new Stats();
+  stats.deliveries = 12;
+  stats.dropped("slow", 3);
+  stats.deliveryDuration.record(0.2, 4);
+  stats.deliveryDuration.record(1e6);
+  return { stats, shards: [], process: processSnapshot("1.2.3") };
+}
+
+function metricsOnly(url: string): Record<string, string> {
+  return {
+    OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: `${url}/v1/metrics`,
+    OTEL_METRIC_EXPORT_INTERVAL: "3600000",
+  };
+}
+
 describe("metrics", () => {
-  function snapshot(): MetricsSnapshot {
-    const stats = new Stats();
-    stats.deliveries = 12;
-    stats.dropped("slow", 3);
-    stats.deliveryDuration.record(0.2, 4);
-    stats.deliveryDuration.record(1e6);
-    return { stats, shards: [], process: processSnapshot("1.2.3") };
-  }
-
-  function metricsOnly(url: string): Record<string, string> {
-    return {
-      OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: `${url}/v1/metrics`,
-      OTEL_METRIC_EXPORT_INTERVAL: "3600000",
-    };
-  }
-
   test("arrive under the names they have in /metrics", async () => {
     await using receiver = new OtlpReceiver();
     await using exporting = await Exporting.start(metricsOnly(receiver.url));

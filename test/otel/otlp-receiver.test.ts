@@ -187,45 +187,50 @@ describe("refuses with 400", () => {
   });
 });
 
+async function filled(): Promise<OtlpReceiver> {
+  const receiver = new OtlpReceiver();
+  const fast = spanOf({
+    name: "deliver a",
+    durationMs: 5,
+    attributes: { outcome: "delivered", bytes: 12, flag: true },
+  });
+  const slow = spanOf({
+    spanId: "b7ad6b7169203332",
+    name: "fanout a",
+    durationMs: 900,
+    attributes: { outcome: "late" },
+  });
+  await send(receiver, requestOf([fast, slow], { node: "n1" }));
+  const failed = spanOf({
+    traceId: TRACE_B,
+    name: "deliver a",
+    kind: 5,
+    durationMs: 300,
+    attributes: { outcome: "dropped" },
+    parts: {
+      status: { code: 2 },
+      events: [{ timeUnixNano: "1", name: "e", attributes: keyValues({ reason: "slow" }) }],
+      links: [
+        {
+          traceId: Buffer.from(TRACE_A, "hex"),
+          spanId: Buffer.from("b7ad6b7169203331", "hex"),
+          attributes: keyValues({ why: "batch" }),
+        },
+      ],
+    },
+  });
+  await send(receiver, requestOf([failed], { node: "n2" }));
+  return receiver;
+}
+
+/** The form of the query parameter. */
+function tagsOf(of: Readonly<Record<string, string>>): string {
+  return JSON.stringify(of);
+}
+
 describe("searches like Jaeger", () => {
-  async function filled(): Promise<OtlpReceiver> {
-    const receiver = new OtlpReceiver();
-    const fast = spanOf({
-      name: "deliver a",
-      durationMs: 5,
-      attributes: { outcome: "delivered", bytes: 12, flag: true },
-    });
-    const slow = spanOf({
-      spanId: "b7ad6b7169203332",
-      name: "fanout a",
-      durationMs: 900,
-      attributes: { outcome: "late" },
-    });
-    await send(receiver, requestOf([fast, slow], { node: "n1" }));
-    const failed = spanOf({
-      traceId: TRACE_B,
-      name: "deliver a",
-      kind: 5,
-      durationMs: 300,
-      attributes: { outcome: "dropped" },
-      parts: {
-        status: { code: 2 },
-        events: [{ timeUnixNano: "1", name: "e", attributes: keyValues({ reason: "slow" }) }],
-        links: [
-          {
-            traceId: Buffer.from(TRACE_A, "hex"),
-            spanId: Buffer.from("b7ad6b7169203331", "hex"),
-            attributes: keyValues({ why: "batch" }),
-          },
-        ],
-      },
-    });
-    await send(receiver, requestOf([failed], { node: "n2" }));
-    return receiver;
-  }
   const A = ["deliver a", "fanout a"];
   const B = ["deliver a"];
-  const attributes = (of: Record<string, string>) => JSON.stringify(of);
 
   test.each([
     ["everything, the newest trace first", {}, [B, A]],
@@ -240,43 +245,35 @@ describe("searches like Jaeger", () => {
       [B],
     ],
     ["in other units", { durationMin: "0.25s", durationMax: "300000us" }, [B]],
-    ["by attribute", { attributes: attributes({ outcome: "late" }) }, [A]],
+    ["by attribute", { attributes: tagsOf({ outcome: "late" }) }, [A]],
     [
       "by attribute and duration of one span",
-      { attributes: attributes({ outcome: "delivered" }), durationMin: "250ms" },
+      { attributes: tagsOf({ outcome: "delivered" }), durationMin: "250ms" },
       [],
     ],
-    [
-      "by numbers and truths as text",
-      { attributes: attributes({ bytes: "12", flag: "true" }) },
-      [A],
-    ],
+    ["by numbers and truths as text", { attributes: tagsOf({ bytes: "12", flag: "true" }) }, [A]],
     [
       "not by two attributes of different spans",
-      { attributes: attributes({ bytes: "12", outcome: "late" }) },
+      { attributes: tagsOf({ bytes: "12", outcome: "late" }) },
       [],
     ],
-    ["by an attribute of an event", { attributes: attributes({ reason: "slow" }) }, [B]],
-    ["by an attribute of a link", { attributes: attributes({ why: "batch" }) }, [B]],
-    ["by an attribute of the resource", { attributes: attributes({ node: "n1" }) }, [A]],
+    ["by an attribute of an event", { attributes: tagsOf({ reason: "slow" }) }, [B]],
+    ["by an attribute of a link", { attributes: tagsOf({ why: "batch" }) }, [B]],
+    ["by an attribute of the resource", { attributes: tagsOf({ node: "n1" }) }, [A]],
     [
       "by one that only the resource may have",
-      { attributes: attributes({ "resource.node": "n2" }) },
+      { attributes: tagsOf({ "resource.node": "n2" }) },
       [B],
     ],
     [
       "not by a span's attribute as the resource's",
-      { attributes: attributes({ "resource.outcome": "late" }) },
+      { attributes: tagsOf({ "resource.outcome": "late" }) },
       [],
     ],
-    ["by error", { attributes: attributes({ error: "true" }) }, [B]],
-    [
-      "not by the want of one: unset is not well",
-      { attributes: attributes({ error: "false" }) },
-      [],
-    ],
-    ["by kind", { attributes: attributes({ "span.kind": "consumer" }) }, [B]],
-    ["by scope", { attributes: attributes({ "scope.name": "lib" }) }, [B, A]],
+    ["by error", { attributes: tagsOf({ error: "true" }) }, [B]],
+    ["not by the want of one: unset is not well", { attributes: tagsOf({ error: "false" }) }, []],
+    ["by kind", { attributes: tagsOf({ "span.kind": "consumer" }) }, [B]],
+    ["by scope", { attributes: tagsOf({ "scope.name": "lib" }) }, [B, A]],
     ["as deep as it is told", { searchDepth: "1" }, [B]],
   ] as [string, Record<string, string>, string[][]][])("%s", async (_name, params, traces) => {
     await using receiver = await filled();

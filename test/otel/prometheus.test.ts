@@ -28,6 +28,7 @@ const UNUSED_TRANSFORM: TransformSnapshot = {
   verdicts: {},
   faults: {},
   restarts: {},
+  custom: { hits: { sum: 0, count: 0 } },
   queueMs: { p50: 0, p99: 0 },
   runMs: { p50: 0, p99: 0 },
 };
@@ -101,9 +102,11 @@ test("each counter of the broker is read by some instrument", () => {
   expect(unread).toEqual([]);
 });
 
+function textOf(stats: Stats): string {
+  return renderPrometheus({ stats, shards: [], process: PROCESS });
+}
+
 test("each counter of tracing is read by some instrument", () => {
-  const textOf = (stats: Stats): string =>
-    renderPrometheus({ stats, shards: [], process: PROCESS });
   const before = textOf(new Stats());
   const unread: string[] = [];
   for (const [name, value] of Object.entries(new Stats().tracing)) {

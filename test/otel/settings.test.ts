@@ -12,7 +12,7 @@ function urls(env: Environment): [traces: string | null, metrics: string | null]
   return [traces?.url ?? null, metrics?.url ?? null];
 }
 
-function traces(env: Environment): Signal {
+function tracesOf(env: Environment): Signal {
   return readTelemetrySettings(env).traces;
 }
 
@@ -88,8 +88,8 @@ test("the standard variables for batches are followed", () => {
 describe("the protocol", () => {
   const base = { OTEL_EXPORTER_OTLP_ENDPOINT: "http://c:4318" };
   test("is protobuf, or JSON when asked for", () => {
-    expect(traces(base)?.protocol).toBe("http/protobuf");
-    expect(traces({ ...base, OTEL_EXPORTER_OTLP_PROTOCOL: "http/json" })?.protocol).toBe(
+    expect(tracesOf(base)?.protocol).toBe("http/protobuf");
+    expect(tracesOf({ ...base, OTEL_EXPORTER_OTLP_PROTOCOL: "http/json" })?.protocol).toBe(
       "http/json",
     );
     const own = {
@@ -97,7 +97,7 @@ describe("the protocol", () => {
       OTEL_EXPORTER_OTLP_PROTOCOL: "http/json",
       OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: "http/protobuf",
     };
-    expect(traces(own)?.protocol).toBe("http/protobuf");
+    expect(tracesOf(own)?.protocol).toBe("http/protobuf");
     expect(readTelemetrySettings(own).metrics?.protocol).toBe("http/json");
   });
 
@@ -114,7 +114,7 @@ describe("what is wrong turns no more than telemetry off, and is told", () => {
     [{ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: "/v1/traces" }, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"],
     [{ OTEL_TRACES_EXPORTER: "zipkin" }, "only otlp and none"],
   ] as [Environment, string][])("%j", (env, warning) => {
-    expect(traces(env)).toBeNull();
+    expect(tracesOf(env)).toBeNull();
     expect(readTelemetrySettings(env).warnings.join("\n")).toContain(warning);
   });
 

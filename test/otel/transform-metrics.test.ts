@@ -14,6 +14,7 @@ const ONE: TransformSnapshot = {
   verdicts: { pass: 5, drop: 1, unheardOf: 2, strange: 1 },
   faults: { throw: 4 },
   restarts: { timeout: 1 },
+  custom: { hits: { sum: 12, count: 3 } },
   queueMs: { p50: 1, p99: 20 },
   runMs: { p50: 0.5, p99: 1.5 },
 };
@@ -47,6 +48,11 @@ test("counts start at 0 for every value of a closed set, and others are counted 
     "redact other": 0,
   });
   expect(values("tickwire_transform_restarts_total", ONE)).toMatchObject({ "redact timeout": 1 });
+});
+
+test("what a transform counts by itself has its sum and how often", () => {
+  expect(values("tickwire_transform_custom_total", ONE)).toEqual({ "redact hits": 12 });
+  expect(values("tickwire_transform_custom_samples_total", ONE)).toEqual({ "redact hits": 3 });
 });
 
 test("durations are in seconds, and one state is 1", () => {

@@ -28,7 +28,9 @@ test("ids stay what they are: nodes of different versions must agree", () => {
       "de957a20d9386d6a",
     ]
   `);
-  expect(spanIdOf(TRACE_ID, "deliver", "node-a", "conn-1")).toMatchInlineSnapshot(`"cf6e3df01145f294"`);
+  expect(spanIdOf(TRACE_ID, "deliver", "node-a", "conn-1")).toMatchInlineSnapshot(
+    `"cf6e3df01145f294"`,
+  );
 });
 
 test("every part of the input makes another id", () => {

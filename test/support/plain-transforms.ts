@@ -152,6 +152,7 @@ export class PlainTransforms implements TransformRunner {
       verdicts: { pass: this.settledCount },
       faults: { throw: 2 },
       restarts: { timeout: 1 },
+      custom: {},
       queueMs: { p50: 1, p99: 2 },
       runMs: { p50: 3, p99: 4 },
       heapBytes: 0,

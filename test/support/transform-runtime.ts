@@ -1,15 +1,20 @@
+import { join } from "node:path";
+
 import type {
   BatchReply,
   LaneSnapshot,
   StageRequest,
   TransformFault,
   TransformManifest,
+  WorkerCalls,
 } from "../../workers/boundary/worker-link.ts";
 import { PROGRESS_BYTES } from "../../workers/boundary/worker-link.ts";
 import { WorkerRuntime } from "../../workers/runtime/worker-runtime.ts";
 import { outcomesOf, slabOf } from "../../workers/testing/crossing.ts";
 import type { Outcome } from "../../workers/testing/crossing.ts";
+import type { TestWorker } from "../../workers/testing/harness-error.ts";
 import type { TestMessage } from "../../workers/testing/message.ts";
+import { startThread } from "../../workers/testing/thread-worker.ts";
 import { TempFolder } from "./temp-folder.ts";
 
 const MAX_PAYLOAD_BYTES = 64 * 1024;
@@ -34,21 +39,31 @@ export default defineTransform({ name: "under-test", version: "1.0.0", ${fields}
 `;
 }
 
-/** A worker's runtime in this thread, with modules in a folder of their own. */
+/**
+ * A worker's runtime, with modules in a folder of their own. With a module graph in this thread, every load after
+ * the first one is of files that are new: under `bun test --isolate` (which `--parallel` implies) a graph never reads
+ * a file a second time there. In a thread it does, as in a broker.
+ */
 export class RuntimeUnderTest implements AsyncDisposable {
-  readonly runtime: WorkerRuntime;
+  readonly runtime: WorkerCalls;
   readonly folder: TempFolder;
   readonly progress = new SharedArrayBuffer(PROGRESS_BYTES);
   manifests: readonly TransformManifest[] = [];
+  readonly #thread: TestWorker | null;
+  readonly #isInPlace: boolean;
   #batches = 0;
+  #loads = 0;
 
-  private constructor(folder: TempFolder, useGraph: boolean) {
+  private constructor(folder: TempFolder, where: boolean | "thread") {
     this.folder = folder;
-    this.runtime = new WorkerRuntime({ useGraph });
+    this.#isInPlace = where !== true;
+    this.#thread = where === "thread" ? startThread() : null;
+    this.runtime = this.#thread?.calls ?? new WorkerRuntime({ useGraph: where === true });
   }
 
-  static async create(useGraph = true): Promise<RuntimeUnderTest> {
-    return new RuntimeUnderTest(await TempFolder.create(), useGraph);
+  /** @param where in this thread, with or without a module graph; or in a thread of its own, with one */
+  static async create(where: boolean | "thread" = true): Promise<RuntimeUnderTest> {
+    return new RuntimeUnderTest(await TempFolder.create(), where);
   }
 
   /** Loads modules as the stages of a pipeline; throws when that fails. */
@@ -66,18 +81,21 @@ export class RuntimeUnderTest implements AsyncDisposable {
     return reply.fault;
   }
 
-  async #load(stages: readonly (string | StageSource)[]): ReturnType<WorkerRuntime["load"]> {
+  async #load(stages: readonly (string | StageSource)[]): ReturnType<WorkerCalls["load"]> {
     const requests: StageRequest[] = [];
+    const isInPlace = this.#loads++ === 0 || this.#isInPlace;
+    const folder = isInPlace ? "." : `load-${this.#loads}`;
+    const directory = join(this.folder.path, folder);
     for (const [i, item] of stages.entries()) {
       const stage = typeof item === "string" ? { source: item } : item;
-      await this.folder.write(`stage-${i}.ts`, stage.source);
+      await this.folder.write(`${folder}/stage-${i}.ts`, stage.source);
       const { config, emit = [] } = stage;
-      requests.push({ use: `./stage-${i}.ts`, directory: this.folder.path, config, emit });
+      requests.push({ use: `./stage-${i}.ts`, directory, config, emit });
     }
     return this.loadStages(requests);
   }
 
-  loadStages(stages: readonly StageRequest[]): ReturnType<WorkerRuntime["load"]> {
+  loadStages(stages: readonly StageRequest[]): ReturnType<WorkerCalls["load"]> {
     return this.runtime.load({
       worker: 3,
       stages,
@@ -102,7 +120,7 @@ export class RuntimeUnderTest implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.runtime.unload();
+    await (this.#thread?.end() ?? this.runtime.unload());
     await this.folder[Symbol.asyncDispose]();
   }
 }

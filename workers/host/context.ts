@@ -17,9 +17,11 @@ export interface HostContext {
   readonly refusedIntegrities: Set<string>;
 }
 
+const TIME_ORIGIN_MS = performance.timeOrigin;
+
 /** Wall clock, ms since 1970 with fractions, as workers stamp it. */
 export function preciseWallMs(): number {
-  return performance.timeOrigin + performance.now();
+  return TIME_ORIGIN_MS + performance.now();
 }
 
 export function messageOf(error: unknown): string {

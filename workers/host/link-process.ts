@@ -60,6 +60,7 @@ export function openProcessLink(options: LinkOptions): WorkerLink {
         const call = waiting.get(message.id);
         if (call === undefined) return;
         waiting.delete(message.id);
+        if (waiting.size === 0) child.unref();
         if (message.ok) call.resolve(message.result);
         else call.reject(new Error(message.message));
       },
@@ -75,6 +76,7 @@ export function openProcessLink(options: LinkOptions): WorkerLink {
       if (isOver) return Promise.reject(new Error("the worker's process has ended"));
       return new Promise((resolve, reject) => {
         const id = nextId++;
+        if (waiting.size === 0) child.ref();
         waiting.set(id, { resolve, reject });
         const request: ProcessCall = { id, call };
         child.send(request);

@@ -195,10 +195,13 @@ export class Pipeline implements WorkerSetOwner {
     const { message } = TRIPPED.fault;
     const failure = { stage: null, type: "tripped", message, attempt: 1 };
     const served = set.versions.length > 0 ? set.served : this.#served();
-    for (let entry = lane.shift(); entry !== undefined; entry = lane.shift()) {
-      this.#settlement.failed(entry, served, failure);
+    // What the broker submits in answer waits for the next turn.
+    for (let left = lane.waiting.length; left > 0; left--) {
+      const entry = lane.shift();
+      if (entry !== undefined) this.#settlement.failed(entry, served, failure);
     }
     this.lanes.landed(lane);
+    if (lane.isLive) this.lanes.turnSoon();
     if (this.#onSettled.length > 0) this.#checkSettled();
   }
 
@@ -240,6 +243,8 @@ export class Pipeline implements WorkerSetOwner {
       last = lane;
       this.lanes.landed(lane);
     }
+    // Lanes that land from one set may be another's now, which does not know of it.
+    if (set !== this.#active || this.canary !== null) this.lanes.turnSoon();
     if (this.#onSettled.length > 0) this.#checkSettled();
   }
 

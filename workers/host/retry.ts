@@ -8,13 +8,16 @@ import type { Flight, FlightFault, Isolation } from "./flight.ts";
  *   with a suspect    | before | suspect | after |     two more crossings and the suspect's own, as a rule
  *   without           | first half | second half |     until the message is found
  *
+ * The suspect is the message begun last. A transform that begins all and then waits misleads once: the messages before
+ * its suspect fail again, and are halved.
+ *
  * Losing the worker once more is expected of the suspect, and of one of two halves. Only losses beyond count towards
  * the breaker: a poisonous message is no crash loop.
  */
-export function isolate(flight: Flight, fault: FlightFault, isAsync: boolean): Flight[] | null {
+export function isolate(flight: Flight, fault: FlightFault): Flight[] | null {
   const { crossing, attempt } = flight;
   if (crossing.length <= 1) return null;
-  const halves = isAsync || fault.suspect < 0 || flight.isolation?.halves === true;
+  const halves = fault.suspect < 0 || flight.isolation?.halves === true;
   if (halves) return halve(flight, attempt + 1);
   const suspect = crossing[fault.suspect];
   if (suspect === undefined) return halve(flight, attempt + 1);

@@ -26,6 +26,7 @@ export function statusOf(view: BindingView): TransformStatus {
   const verdicts: Record<string, number> = {};
   const faults: Record<string, number> = {};
   const restarts: Record<string, number> = {};
+  const custom: Record<string, { sum: number; count: number }> = {};
   const recentFaults: RecentFault[] = [];
   const sums = { workers: 0, lanes: 0, queued: 0, heapBytes: 0 };
   let state: TransformState = "running";
@@ -39,6 +40,11 @@ export function statusOf(view: BindingView): TransformStatus {
       addCounts(faults, own.faults);
       addCounts(restarts, own.restarts);
       recentFaults.push(...own.recentFaults);
+      for (const [name, { sum, count }] of own.customs) {
+        const total = (custom[name] ??= { sum: 0, count: 0 });
+        total.sum += sum;
+        total.count += count;
+      }
     }
     verdicts["refused"] = (verdicts["refused"] ?? 0) + intake.refused;
     sums.lanes += lanes.count;
@@ -63,6 +69,7 @@ export function statusOf(view: BindingView): TransformStatus {
     verdicts,
     faults,
     restarts,
+    custom,
     queueMs: { p50: queue.percentileMs(0.5), p99: queue.percentileMs(0.99) },
     runMs: { p50: run.percentileMs(0.5), p99: run.percentileMs(0.99) },
     recentFaults: recentFaults

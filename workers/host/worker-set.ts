@@ -344,7 +344,7 @@ export class WorkerSet implements CrewOwner {
   /** Runs the parts of a flight again, or settles a message that failed alone. */
   #isolate(slot: Slot, flight: Flight, fault: FlightFault): void {
     const isHopeless = this.breaker.isOpen || this.#isClosed;
-    const flights = isHopeless ? null : isolate(flight, fault, this.#options.isAsync);
+    const flights = isHopeless ? null : isolate(flight, fault);
     if (flights === null) {
       const isAlone = flight.crossing.length === 1;
       this.#owner.giveUp(this, flight, isAlone ? fault : TRIPPED);

@@ -39,7 +39,7 @@ function pathText(issue: StandardIssue): string {
     if (typeof key === "number") text += `[${key}]`;
     else text += text === "" ? String(key) : `.${String(key)}`;
   }
-  return text;
+  return text.slice(0, MAX_ISSUE_CHARS);
 }
 
 /** The JSON Schema of a configuration, where the schema itself can tell it; null otherwise. */

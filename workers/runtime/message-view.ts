@@ -52,6 +52,11 @@ export class MessageView implements TransformMessage {
     }
   }
 
+  /** Whether a message a plugin hands in is one of this turn's. */
+  static isOf(turn: Turn, given: object): boolean {
+    return #turn in given && given.#turn === turn;
+  }
+
   get bytes(): Uint8Array {
     this.#turn.checkOpen();
     return (this.#bytes ??= this.#source.subarray(this.#start, this.#end));

@@ -145,10 +145,7 @@ export class Stage implements TurnStage {
       else {
         const alone = new StageTurn(batch, this, progress, position, position + 1);
         const again = this.#process(alone, attempt + 1);
-        if (again !== null) {
-          if (alone.lastIndex !== -1) alone.undoLast();
-          this.#fail(batch, turn.lastIndex, again);
-        }
+        if (again !== null) this.#fail(batch, turn.lastIndex, again);
       }
       from = position + 1;
     }
@@ -201,7 +198,7 @@ export class Stage implements TurnStage {
 
   #lane(message: TransformMessage): unknown {
     if (this.lanes === null) throw new TypeError("the transform has no `lane`");
-    if (!(message instanceof MessageView) || this.#turn === null) {
+    if (this.#turn === null || !MessageView.isOf(this.#turn, message)) {
       throw new TypeError("lane() takes a message of the batch");
     }
     this.#turn.checkOpen();

@@ -23,6 +23,10 @@ export interface AdmissionOptions {
   readonly stats: { admittedUnchecked: number };
 }
 
+/** A replica that takes over lacks no more than the last of this time, ms; and so many users leave in it at most. */
+const FORGETFUL_MS = 30_000;
+const MAX_LEFT_USERS = 10_000;
+
 /** A connection that counts, from when it asked to be admitted until it is over. */
 export interface Place {
   readonly session: Session;
@@ -39,6 +43,8 @@ export class Admission {
   readonly #options: AdmissionOptions;
   readonly #places = new Map<string, Place>();
   readonly #counts = new Map<string, number>();
+  /** Users without a connection here any more, and since when (performance.now()), the oldest first. */
+  readonly #leftMs = new Map<string, number>();
   /** Users whose count in Redis may not be right. */
   readonly #uncertain = new Set<string>();
   #wasReported = false;
@@ -141,8 +147,26 @@ export class Admission {
     if (!place.isLimited || place.user === null) return;
     const left = (this.#counts.get(place.user) ?? 0) - 1;
     if (left > 0) this.#counts.set(place.user, left);
-    else this.#counts.delete(place.user);
+    else this.#leave(place.user);
     this.#uncertain.add(place.user);
+  }
+
+  #leave(user: string): void {
+    this.#counts.delete(user);
+    this.#leftMs.delete(user);
+    this.#leftMs.set(user, performance.now());
+    const oldestMs = performance.now() - FORGETFUL_MS;
+    for (const [other, leftMs] of this.#leftMs) {
+      if (leftMs >= oldestMs && this.#leftMs.size <= MAX_LEFT_USERS) break;
+      this.#leftMs.delete(other);
+    }
+  }
+
+  /** Redis may be another one now, without the last counts, and nothing else would show it. */
+  recount(): void {
+    for (const users of [this.#counts, this.#leftMs]) {
+      for (const user of users.keys()) this.#uncertain.add(user);
+    }
   }
 
   /** Redis has nothing of it: all is to be written. */

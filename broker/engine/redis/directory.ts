@@ -174,6 +174,12 @@ export class RedisDirectory implements Directory {
     this.#reportIn(Math.max(timings.reportMs, busyMs / MAX_SCAN_SHARE));
   }
 
+  /** The connection to Redis was interrupted. */
+  interrupted(): void {
+    this.#admission.recount();
+    this.#writeSoon();
+  }
+
   /** What this node had written is gone. */
   lost(): void {
     this.#admission.forget();

@@ -161,7 +161,8 @@ function sentGroup(
   const result = outcome.type === "done" ? outcome.results[index] : undefined;
   const hasPlace = result?.ok === true;
   const traces: SentTrace[] = [];
-  for (const [at, { trace }] of waiters.entries()) if (trace !== null) traces.push({ index: at, trace });
+  for (const [at, { trace }] of waiters.entries())
+    if (trace !== null) traces.push({ index: at, trace });
   return {
     stream,
     count: waiters.length,

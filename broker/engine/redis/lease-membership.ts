@@ -134,6 +134,7 @@ export class Membership {
   #rejoin(): void {
     if (!this.#isStarted) return;
     this.#sweeper.interrupted();
+    this.#directory?.interrupted();
     void this.#lease.renew();
     void this.#control?.sync();
   }

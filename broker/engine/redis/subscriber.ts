@@ -4,9 +4,9 @@ import type { Clock } from "../../ports.ts";
 import { closeConnection, failureOf, openConnection } from "./connection.ts";
 import type { ShardAddress } from "./connection.ts";
 
-/** A subscriber connection whose canary has not come back for this long is dead. */
+/** A subscriber connection whose canary has not come back for this long is dead: two are missing, and the third. */
 const CANARY_INTERVAL_MS = 1000;
-const CANARY_TIMEOUT_MS = 3000;
+const CANARY_TIMEOUT_MS = 2500;
 
 /** Channels in one SUBSCRIBE. */
 const MAX_SUBSCRIBE_CHANNELS = 1000;
@@ -218,7 +218,10 @@ export class Subscriber {
       this.#redis.disconnect(true);
       return;
     }
-    this.#host.sendCanary().catch((error: Error) => this.#host.failed(error));
+    this.#host.sendCanary().catch((error: Error) => {
+      // The connection for reads may come up after this one; if it does not, it reports that itself.
+      if (failureOf(error) !== "unsent") this.#host.failed(error);
+    });
   }
 
   stop(): void {

@@ -72,7 +72,8 @@ export const metricsRoute = route({
   method: "GET",
   path: "/metrics",
   operationId: "metrics",
-  summary: "Metrics in the text format of Prometheus; docs/metrics.md lists them.",
+  summary:
+    "Metrics in the text format of Prometheus, or as OpenMetrics with exemplars where Accept asks for it; docs/metrics.md lists them.",
   access: "metrics",
   result: { type: "string" },
   resultType: METRICS_TYPE,

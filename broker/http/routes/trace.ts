@@ -165,7 +165,8 @@ export const traceRulesRoute = route({
 const action: Schema<"add" | "remove"> = {
   json: { enum: ["add", "remove"] },
   isOptional: true,
-  parse: (value = "add", name = "action") => {
+  parse: (value, name) => {
+    if (value === undefined) return "add";
     if (value === "add" || value === "remove") return value;
     throw badInput(`${name} must be add or remove`);
   },

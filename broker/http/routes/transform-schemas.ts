@@ -43,6 +43,15 @@ export const TRANSFORM_STATUS = {
     verdicts: counts("Publications by what became of them."),
     faults: counts("By type."),
     restarts: counts("Of workers, by reason."),
+    custom: {
+      type: "object",
+      description: "What the transform itself counts and observes, by name.",
+      additionalProperties: {
+        type: "object",
+        properties: { sum: { type: "number" }, count: { type: "integer" } },
+        required: ["sum", "count"],
+      },
+    },
     queueMs: quantiles("Waiting for a worker, ms."),
     runMs: quantiles("In a worker, ms."),
     heapBytes: { type: "integer" },
@@ -81,6 +90,7 @@ export const TRANSFORM_STATUS = {
     "verdicts",
     "faults",
     "restarts",
+    "custom",
     "queueMs",
     "runMs",
     "heapBytes",

@@ -120,7 +120,7 @@ export const changeTransformRoute = route({
         "What to load: a package, or a file below `transformsFolder`. Default: what is bound, read anew.",
       ),
     ),
-    config: anything("Its configuration; default: that of the binding."),
+    config: anything("Its configuration; default: the one in use."),
     mode: optional(modeSchema),
   }),
   result: TRANSFORM_STATUS,

@@ -7,7 +7,13 @@ import type { HttpBrokerOptions } from "../../support/http-broker.ts";
 import { emission, outcome, PlainTransforms } from "../../support/plain-transforms.ts";
 import { TempFolder } from "../../support/temp-folder.ts";
 
-const BINDING = { id: "upper", use: "./upper.ts", channels: ["t.>"], onError: "nack" } as const;
+const BINDING = {
+  id: "upper",
+  use: "./upper.ts",
+  channels: ["t.>"],
+  onError: "nack",
+  emit: ["u.>"],
+} as const;
 
 async function start(
   options: HttpBrokerOptions = {},

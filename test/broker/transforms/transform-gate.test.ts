@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 
 import { EMPTY_META } from "../../../protocol/messages/meta.ts";
 import { failureOf } from "../../support/failure.ts";
+import { answered } from "../../support/http-answer.ts";
 import { HttpBroker } from "../../support/http-broker.ts";
 import type { HttpBrokerOptions } from "../../support/http-broker.ts";
 import { emission, outcome, PlainTransforms } from "../../support/plain-transforms.ts";
@@ -42,11 +43,16 @@ function start(
   options: HttpBrokerOptions = {},
 ): Promise<{ http: HttpBroker; runner: PlainTransforms } & AsyncDisposable> {
   const runner = new PlainTransforms({ id: "obey", channels: ["t.>"], process: obey });
-  return HttpBroker.start({ runner, maxConnectionsPerUser: 0, ...options }).then((http) => ({
-    http,
-    runner,
-    [Symbol.asyncDispose]: () => http[Symbol.asyncDispose](),
-  }));
+  const transforms = [
+    { use: "./obey.ts", channels: ["t.>"], onError: "nack", emit: ["t.>", "u.>", "small.>"] },
+  ] as const;
+  return HttpBroker.start({ runner, transforms, maxConnectionsPerUser: 0, ...options }).then(
+    (http) => ({
+      http,
+      runner,
+      [Symbol.asyncDispose]: () => http[Symbol.asyncDispose](),
+    }),
+  );
 }
 
 async function refusalOf(promise: Promise<unknown>): Promise<RefusedError["reply"]> {
@@ -161,6 +167,7 @@ describe("emissions", () => {
 
   test.each([
     ["an invalid channel", "emit u.b=x,u.*=y"],
+    ["a channel the binding does not allow", "emit u.b=x,secret=y"],
     ["too large a payload", `emit u.b=x,small.c=${"y".repeat(101)}`],
   ])("to %s are refused with all the publication made", async (_name, text) => {
     await using node = await start({
@@ -174,6 +181,7 @@ describe("emissions", () => {
     });
     expect(await stored(client, "t.a")).toEqual([]);
     expect(await stored(client, "u.b")).toEqual([]);
+    expect(await stored(client, "secret")).toEqual([]);
   });
 });
 
@@ -367,6 +375,22 @@ describe("shutting down", () => {
     await http.broker.stop();
     expect(stats.publications).toBe(1);
     await published;
+  });
+
+  test("a stop answers requests of the server API that wait for transforms", async () => {
+    const { http, runner } = await start();
+    runner.hold();
+    const publications = [1, 2, 3].map((i) => ({ channel: "t.a", payload: `${i}` }));
+    const answers = [
+      answered(http.post("/v1/publish", { channel: "t.a", payload: "0" })),
+      answered(http.post("/v1/batch", { publications })),
+    ];
+    await waitUntil("both are read", () => runner.waitingCount === 4);
+    await http.broker.stop();
+    expect(await Promise.all(answers)).toMatchObject([
+      { status: 200, body: { offset: expect.any(Number) } },
+      { status: 200, body: { results: publications.map(() => ({ offset: expect.any(Number) })) } },
+    ]);
   });
 
   test("a drain that is cut short waits for nothing", async () => {

@@ -7,7 +7,7 @@ import { startTopology } from "../redis-topology.ts";
 import type { RedisTopology } from "../redis-topology.ts";
 import type { Figure } from "./figure.ts";
 
-const ROUNDS = 6;
+const ROUNDS = 8;
 const CHANNEL = "market.xrp";
 const PUBLISH_EVERY_MS = 10;
 const KEYS = new Keys("tw", 64);
@@ -82,10 +82,7 @@ async function promotion(topology: RedisTopology, dead: RedisServer): Promise<nu
   }
 }
 
-async function hasTakenOver(
-  { sentinel, cluster }: RedisTopology,
-  server: RedisServer,
-): Promise<boolean> {
+async function hasTakenOver({ sentinel }: RedisTopology, server: RedisServer): Promise<boolean> {
   if (sentinel !== null) {
     const [first] = sentinel.sentinels;
     const command = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", sentinel.masterName];

@@ -1,12 +1,12 @@
 import { expect, test } from "bun:test";
 
+import { createToken } from "../../../broker/auth/create-token.ts";
 import type { DeliveryTrace } from "../../../broker/tracing/delivery-trace.ts";
 import { metaField } from "../../../protocol/messages/meta.ts";
 import { spanIdOf } from "../../../protocol/span-id.ts";
 import { parseTraceparent } from "../../../protocol/trace-context.ts";
 import { ProtocolClient } from "../../support/protocol-client.ts";
 import { ALL, signToken, TOKEN_SECRET } from "../../support/tokens.ts";
-import { createToken } from "../../../broker/auth/create-token.ts";
 import { startTracedBroker } from "../../support/traced-broker.ts";
 
 const CONTEXT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -114,7 +114,9 @@ test("a sampled context of a trusted publisher is gone on with", async () => {
 
 test("one that is not trusted goes to subscribers as it is, and starts nothing", async () => {
   await using node = await startTracedBroker({ hasTokens: true });
-  await using client = await ProtocolClient.connect(node.url, { token: await signToken("ann", ALL) });
+  await using client = await ProtocolClient.connect(node.url, {
+    token: await signToken("ann", ALL),
+  });
   await client.subscribe("a");
   await client.publish("a", "x", { traceparent: CONTEXT, tracestate: "vendor=1" });
   await client.untilPublications(1);
@@ -125,13 +127,19 @@ test("one that is not trusted goes to subscribers as it is, and starts nothing",
 
 test("where its publication is chosen by rate, our trace only links to it", async () => {
   await using node = await startTracedBroker({ hasTokens: true, traceRate: 1 });
-  await using client = await ProtocolClient.connect(node.url, { token: await signToken("ann", ALL) });
+  await using client = await ProtocolClient.connect(node.url, {
+    token: await signToken("ann", ALL),
+  });
   await client.subscribe("a");
   await client.publish("a", "x", { traceparent: CONTEXT });
   await client.untilPublications(1);
   expect(client.publications[0]?.meta?.traceparent).toBe(CONTEXT);
   const trace = await node.collector.first();
-  expect(trace).toMatchObject({ reason: "head", parent: null, link: { spanId: "b7ad6b7169203331" } });
+  expect(trace).toMatchObject({
+    reason: "head",
+    parent: null,
+    link: { spanId: "b7ad6b7169203331" },
+  });
   expect(trace.traceId).not.toBe("0af7651916cd43dd8448eb211c80319c");
 });
 
@@ -157,7 +165,9 @@ test.each([
 
 test("meta that is full already goes untraced rather than refused", async () => {
   await using node = await startTracedBroker({ hasTokens: true, traceRate: 1 });
-  await using client = await ProtocolClient.connect(node.url, { token: await signToken("ann", ALL) });
+  await using client = await ProtocolClient.connect(node.url, {
+    token: await signToken("ann", ALL),
+  });
   await client.subscribe("a");
   const headers = new Map(["a", "b", "c"].map((name) => [name, "x".repeat(1010)]));
   const more = new Map([...headers, ["d", "y".repeat(960)]]);

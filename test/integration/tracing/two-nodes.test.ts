@@ -181,7 +181,7 @@ describeWithRedis("tracing across nodes", () => {
     const [seconds, micros] = (await pair.redis.command("TIME")) as [string, string];
     const beforeMs = Number(seconds) * 1000 + Number(micros) / 1000;
     await client.publish("a", "x");
-    const { ingest } = await pair.collector.first(({ ingest }) => ingest !== null);
+    const { ingest } = await pair.collector.first((trace) => trace.ingest !== null);
     const [laterS, laterMicros] = (await pair.redis.command("TIME")) as [string, string];
     const afterMs = Number(laterS) * 1000 + Number(laterMicros) / 1000;
     const doubtMs = pair.publishing.broker.api.stats.tracing.clockUncertaintyMs + 50;

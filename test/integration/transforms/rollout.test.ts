@@ -31,9 +31,9 @@ function suffix(version: number, text: string): string {
 
 interface Setup extends AsyncDisposable {
   readonly client: ProtocolClient;
-  change(body: object): Promise<Answer>;
-  dryRun(payloads: readonly string[], channel?: string): Promise<Answer>;
-  status(): Promise<Record<string, unknown>>;
+  readonly change: (body: object) => Promise<Answer>;
+  readonly dryRun: (payloads: readonly string[], channel?: string) => Promise<Answer>;
+  readonly status: () => Promise<Record<string, unknown>>;
 }
 
 /** A node whose transform lies in a folder that the server API may load from; "two.ts" is its next version. */

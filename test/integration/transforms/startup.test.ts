@@ -26,6 +26,8 @@ export default defineTransform({
 });
 `;
 
+const CLOSED = GOOD.replace("process", "failClosed: true, process");
+
 const SCHEMA = `
 import { defineTransform } from "tickwire/transform";
 const schema = {
@@ -73,6 +75,7 @@ test(
 describe("a transform that cannot be loaded stops the start, and says where and what to do", () => {
   test.each<[string, string, object, readonly string[]]>([
     ["a syntax error", BROKEN, {}, ["shout.ts:5"]],
+    ["a policy that would leave it out", CLOSED, { onError: "pass" }, ['onError cannot be "pass"']],
     ["a module that is missing", GOOD, { use: "./missing.ts" }, ["conf/missing.ts"]],
     [
       "configuration its schema refuses",

@@ -189,7 +189,7 @@ function verdicts(start: (input: ConfigInput) => Promise<TestBroker>): void {
     const expected: object[] = payloads.map((payload) =>
       payload === "fail" ? { error: { name: "transform_failed" } } : { offset: next++ },
     );
-    expect(body).toMatchObject({ results: expected as object[] });
+    expect(body).toMatchObject({ results: expected });
     await using client = await ProtocolClient.connect(node.url);
     const kept = payloads.filter((payload) => payload !== "fail").map((one) => one.toUpperCase());
     expect(await stored(client, "t.http")).toEqual(["ONE", ...kept]);

@@ -13,7 +13,7 @@ const MASTER_NAME = "tickwire";
 /** Silence after which a Sentinel takes an instance for down. */
 const DOWN_AFTER_MS = 1_000;
 /** A failover that got stuck is tried again after twice this. */
-const FAILOVER_TIMEOUT_MS = 3_000;
+const FAILOVER_TIMEOUT_MS = 1_500;
 /**
  * How often a Sentinel asks the servers for their state, and tells the other Sentinels; by itself every
  * 10 s and 2 s. The old master of a failover is made a replica after four of the latter.

@@ -203,6 +203,13 @@ describe("verdicts", () => {
     });
   }
 
+  test("with flags that mean nothing are refused", () => {
+    const reader = new VerdictReader();
+    expect(() => reader.open(Uint8Array.of(0, 0, 0, 1, 0x10), 1, LIMITS)).toThrow(
+      "unknown flags 16",
+    );
+  });
+
   test("cut long texts between characters", () => {
     const writer = new VerdictWriter();
     writer.begin(1);

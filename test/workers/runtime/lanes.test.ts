@@ -140,6 +140,15 @@ describe("lane state", () => {
     );
     expect((await lines(under, "a"))[0]).toContain("lane() takes a message of the batch");
     await under.load(
+      transformModule(
+        `lane: { create: () => 1 },
+        process(batch, ctx) { for (const m of batch) { ctx.lane(kept ?? m); kept = m; } }`,
+        "let kept;",
+      ),
+    );
+    expect(await lines(under, "a")).toEqual(["x"]);
+    expect((await lines(under, "b"))[0]).toContain("lane() takes a message of the batch");
+    await under.load(
       transformModule("process(batch, ctx) { for (const m of batch) ctx.lane(m); }"),
     );
     expect((await lines(under, "a"))[0]).toContain("the transform has no `lane`");

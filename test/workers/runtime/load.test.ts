@@ -208,7 +208,7 @@ for (const useGraph of [true, false]) {
     });
 
     test("a file that was edited is read anew, with what it imports", async () => {
-      await using under = await RuntimeUnderTest.create(useGraph);
+      await using under = await RuntimeUnderTest.create(useGraph ? "thread" : false);
       const module = transformModule(
         "description: text, process() {}",
         'import { text } from "./helper.ts";',

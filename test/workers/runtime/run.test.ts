@@ -120,6 +120,7 @@ describe("a throw", () => {
       for (const m of batch) {
         if (m.text() !== "b") continue;
         m.setHeader("tries", String(ctx.attempt));
+        if (ctx.attempt === 1) m.setHeader("first", "yes");
         m.emit("seen", m.text());
         if (ctx.attempt === 1) { m.drop("gone"); throw new Error("once"); }
       }

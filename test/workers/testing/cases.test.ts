@@ -51,6 +51,11 @@ describe("a case", () => {
       ["out[0].json.price: expected 11, got 10", "out[0].json.more: expected true, got nothing"],
     ],
     [
+      "a field too many",
+      { in: [order({ price: 1 })], out: [{ json: { price: 10 } }] },
+      ["out[0].json.seen: expected nothing, got 1"],
+    ],
+    [
       "a verdict",
       { in: [order({ kind: "test" })], out: [{ pass: true }] },
       ['out[0]: expected pass, got drop ("a test")'],

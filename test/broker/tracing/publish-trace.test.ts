@@ -1,0 +1,57 @@
+import { describe, expect, test } from "bun:test";
+
+import { encodeMeta } from "../../../broker/meta.ts";
+import { decodeMeta, metaWithTrace, readTrace } from "../../../broker/tracing/publish-trace.ts";
+import { linkedTraceId } from "../../../broker/tracing/trace-id.ts";
+import { EMPTY_META } from "../../../protocol/messages/meta.ts";
+
+const TRACE = "0af7651916cd43dd8448eb211c80319c";
+const FOREIGN = `00-${TRACE}-b7ad6b7169203331-01`;
+const trace = { traceId: TRACE, reason: "debug", state: null } as const;
+
+function stateOf(state: string): string {
+  return (
+    decodeMeta(metaWithTrace(null, { ...trace, state }, "n", 1) as Uint8Array).tracestate ?? ""
+  );
+}
+
+describe("the meta of a traced publication", () => {
+  test("says on the next node which trace it is of, and why", () => {
+    const meta = metaWithTrace(null, trace, "n_pub", 1000) as Uint8Array;
+    expect(readTrace(meta, "a", "n_pub")).toEqual({
+      traceId: TRACE,
+      reason: "debug",
+      link: null,
+      id: null,
+    });
+  });
+
+  test("keeps what it had", () => {
+    const own = { ...EMPTY_META, id: "p", key: "k", headers: new Map([["h", "v"]]) };
+    const meta = metaWithTrace(encodeMeta(own, 77, "ann"), trace, "n", 1000) as Uint8Array;
+    expect(decodeMeta(meta)).toMatchObject({ id: "p", key: "k", timeMs: 77, user: "ann" });
+    expect(decodeMeta(meta).headers?.get("h")).toBe("v");
+  });
+
+  test("puts our member first, once, and drops others' rather than be too long", () => {
+    expect(stateOf("a=1, tickwire=head,b=2,,")).toBe("tickwire=debug,a=1,b=2");
+    expect(stateOf(`a=${"x".repeat(505)}`)).toBe("tickwire=debug");
+    expect(
+      stateOf(Array.from({ length: 40 }, (_, i) => `v${i}=1`).join(",")).split(",").length,
+    ).toBe(32);
+  });
+
+  test("with a foreign context is of a trace of its own, that links to it", () => {
+    const meta = encodeMeta({ ...EMPTY_META, traceparent: FOREIGN }, 5000, null);
+    const read = readTrace(meta, "a", "n_pub");
+    const context = { traceId: TRACE, spanId: "b7ad6b7169203331" };
+    expect(read).toMatchObject({ traceId: linkedTraceId("a", context, 5000), link: context });
+    expect(read?.traceId).not.toBe(TRACE);
+  });
+
+  test("without a context that can be read is of none", () => {
+    expect(readTrace(encodeMeta(EMPTY_META, 1, null), "a", "n")).toBeNull();
+    const bad = encodeMeta({ ...EMPTY_META, traceparent: "00-1-2-3" }, 1, null);
+    expect(readTrace(bad, "a", "n")).toBeNull();
+  });
+});
