@@ -1,6 +1,6 @@
 /** The package's main entry: what config files and programs that embed a broker import as `tickwire`. */
 export { Broker } from "./broker.ts";
-export { BrokerError } from "./api.ts";
+export { BrokerError, TransformChangeError } from "./api.ts";
 export type { BrokerApi, ChannelSummary, ConnectionSummary, HealthReport } from "./api.ts";
 export { buildConfig, defineConfig } from "./config/config.ts";
 export type { BrokerConfig, ConfigInput } from "./config/config.ts";
@@ -9,4 +9,11 @@ export type { TransformFailurePolicy, TransformInput } from "./config/transforms
 export type { ConfigProblem } from "./config/config-error.ts";
 export { createBroker, startBrokerTelemetry } from "./main.ts";
 export type { BrokerOptions } from "./main.ts";
-export type { Clock, Logger, LogLevel } from "./ports.ts";
+export type {
+  Clock,
+  Logger,
+  LogLevel,
+  TransformChange,
+  TransformOutcome,
+  TransformStatus,
+} from "./ports.ts";

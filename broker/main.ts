@@ -14,6 +14,7 @@ import { createOriginRule } from "./http/origin.ts";
 import { createLogger } from "./logger.ts";
 import { systemClock } from "./ports.ts";
 import type { Clock, Logger, TransformRunner } from "./ports.ts";
+import type { TraceSink } from "./tracing/delivery-trace.ts";
 import { usePath } from "./transforms/allowed-use.ts";
 
 export interface BrokerOptions {
@@ -30,6 +31,12 @@ export function startBrokerTelemetry(
   logger: Logger,
 ): Promise<RunningTelemetry | null> {
   return startTelemetry({ env: process.env, logger, version: manifest.version, node });
+}
+
+/** Called and not handed over as it is: so the compiler compares the two shapes of a trace. */
+function sinkOf(telemetry: RunningTelemetry | null): TraceSink | null {
+  const sink = telemetry?.sink ?? null;
+  return sink === null ? null : { trace: (delivery) => sink.trace(delivery) };
 }
 
 /** What runs the transforms that are bound; nothing where none are. */
@@ -83,7 +90,7 @@ export function createBroker(config: BrokerConfig, options: BrokerOptions = {}):
     isOriginAllowed: createOriginRule(config),
     logger,
     clock,
-    traceSink: telemetry?.sink ?? null,
+    traceSink: sinkOf(telemetry),
     ...transformsOf(config, clock, logger),
   });
   telemetry?.readMetricsFrom(() => snapshotOf(broker.api));

@@ -1,8 +1,7 @@
 import type { ConnectedReply } from "../protocol/messages/connected.ts";
-import type { PongReply } from "../protocol/messages/ping.ts";
 import type { ServerFrame } from "../protocol/push.ts";
 import type { ClientEvents } from "./client-events.ts";
-import { Commands, IGNORED } from "./commands.ts";
+import { Commands } from "./commands.ts";
 import type { ResultHandler } from "./commands.ts";
 import { Connector } from "./connector.ts";
 import { deferred } from "./deferred.ts";
@@ -13,6 +12,8 @@ import { resolveOptions } from "./options.ts";
 import type { ClientOptions, ResolvedOptions } from "./options.ts";
 import { Outgoing } from "./outgoing.ts";
 import { notConnected, Publisher } from "./publisher.ts";
+import { Receipts } from "./receipts.ts";
+import type { ClockReading } from "./receipts.ts";
 import { Requests } from "./requests.ts";
 import { Subscriptions } from "./subscriptions.ts";
 import { TokenSource } from "./token.ts";
@@ -32,6 +33,7 @@ export class ClientCore {
   readonly #outgoing: Outgoing;
   readonly #tokens: TokenSource;
   readonly #incoming: Incoming;
+  readonly #receipts: Receipts;
   /** Of the connection there is or the next one. */
   #ready = deferred<void>();
   #closing: Promise<void> | null = null;
@@ -45,6 +47,7 @@ export class ClientCore {
     const outgoing = new Outgoing((message) => this.connector.send(message));
     const tokens = new TokenSource(clientOptions.token, clock);
     const commands = new Commands(requests, outgoing);
+    const receipts = new Receipts({ options, commands, outgoing });
     const connector = new Connector({
       url: String(url),
       options,
@@ -53,8 +56,8 @@ export class ClientCore {
       events,
       handlers: {
         onMessage: (message) => this.#message(message),
-        onPing: () => commands.ping(this.#wallMs(), IGNORED),
-        onUp: (reply) => this.#up(reply),
+        onPing: () => receipts.measure(),
+        onUp: (reply, askedAtMs) => this.#up(reply, askedAtMs),
         onDown: () => this.#down(),
         onEnd: (error) => this.#settle(error),
       },
@@ -66,13 +69,14 @@ export class ClientCore {
     this.#requests = requests;
     this.#outgoing = outgoing;
     this.#tokens = tokens;
+    this.#receipts = receipts;
     this.#incoming = new Incoming({
       onPublication: (channelId, offset, message, start, end) =>
         this.subscriptions.publication(channelId, offset, message, start, end, null),
       onFrame: (frame) => this.#frame(frame),
       isCurrent: () => connector.isOpen,
     });
-    this.subscriptions = new Subscriptions({ commands, options, connector });
+    this.subscriptions = new Subscriptions({ commands, options, connector, receipts });
     this.publisher = new Publisher({
       options,
       requests,
@@ -108,15 +112,8 @@ export class ClientCore {
   }
 
   /** Round trip and how far the broker's wall clock is ahead of this one, ms. */
-  async ping(): Promise<{ rttMs: number; clockOffsetMs: number }> {
-    const { clock } = this.options;
-    let sentAtMs = 0;
-    const pong = await this.ask<PongReply>((handler) => {
-      sentAtMs = clock.nowMs();
-      this.commands.ping(this.#wallMs(), handler);
-    });
-    const rttMs = clock.nowMs() - sentAtMs;
-    return { rttMs, clockOffsetMs: pong.serverTimeMs + rttMs / 2 - clock.wallMs() };
+  ping(): Promise<ClockReading> {
+    return this.ask((handler) => this.#receipts.measure(handler));
   }
 
   close(): Promise<void> {
@@ -155,8 +152,9 @@ export class ClientCore {
     await stopped;
   }
 
-  #up(reply: ConnectedReply): void {
+  #up(reply: ConnectedReply, askedAtMs: number): void {
     this.#outgoing.maxMessageBytes = reply.limits.maxMessageBytes;
+    this.#receipts.up(reply, askedAtMs);
     this.subscriptions.up();
     this.publisher.up();
     this.#ready.resolve();
@@ -165,6 +163,7 @@ export class ClientCore {
   #down(): void {
     this.#ready = deferred();
     this.#outgoing.clear();
+    this.#receipts.down();
     this.subscriptions.down();
   }
 
@@ -175,6 +174,7 @@ export class ClientCore {
     this.#ready = deferred();
     this.#ready.reject(reason);
     this.#outgoing.clear();
+    this.#receipts.down();
     this.publisher.end();
     this.#requests.failAll(reason);
     this.subscriptions.end(error);
@@ -239,9 +239,5 @@ export class ClientCore {
     } catch (error) {
       this.events.emit("error", error as TickwireError);
     }
-  }
-
-  #wallMs(): number {
-    return Math.max(0, Math.floor(this.options.clock.wallMs()));
   }
 }

@@ -23,8 +23,8 @@ export interface ConnectorHandlers {
   onMessage(message: Uint8Array): void;
   /** Time for a heartbeat. */
   onPing(): void;
-  /** The broker has accepted this connection. */
-  onUp(reply: ConnectedReply): void;
+  /** The broker has accepted this connection, asked at that time of the monotonic clock, ms. */
+  onUp(reply: ConnectedReply, askedAtMs: number): void;
   /** A connection that was up is gone; another attempt follows, or `onEnd`. */
   onDown(): void;
   /** There will be no other connection. */
@@ -167,8 +167,9 @@ export class Connector {
   #introduce(token: string | null): void {
     const { options, requests } = this.#parts;
     const generation = this.#generation;
+    const askedAtMs = options.clock.nowMs();
     const id = requests.open({
-      onReply: (reply) => this.#accepted(reply as ConnectedReply | null),
+      onReply: (reply) => this.#accepted(reply as ConnectedReply | null, askedAtMs),
       onError: (error) => {
         if (generation === this.#generation) this.#lost(error);
       },
@@ -183,7 +184,7 @@ export class Connector {
     else this.#parts.handlers.onMessage(message);
   }
 
-  #accepted(reply: ConnectedReply | null): void {
+  #accepted(reply: ConnectedReply | null, askedAtMs: number): void {
     if (reply?.version !== PROTOCOL_VERSION) {
       return this.#lost(fromCode(Code.unsupportedVersion, `version ${reply?.version}`));
     }
@@ -199,7 +200,7 @@ export class Connector {
       sendPing: () => handlers.onPing(),
       onDead: () => this.drop(fromCode(Code.noPong, "nothing heard from the broker")),
     });
-    handlers.onUp(reply);
+    handlers.onUp(reply, askedAtMs);
     events.emit("connected", { connection, user, node });
   }
 

@@ -47,6 +47,11 @@ export class Stream {
     return this.#isCurrent || this.#catchUp !== null;
   }
 
+  /** Whether a publication comes as it is published, and not from history. */
+  isLive(offset: number): boolean {
+    return offset > this.#through && this.#catchUp === null;
+  }
+
   /** Starts from a position the application kept. */
   seed({ epoch, offset }: StreamPosition): void {
     this.#reset(epoch, offset, offset);

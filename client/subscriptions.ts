@@ -12,6 +12,7 @@ import type { TickwireError } from "./errors.ts";
 import { Limiter } from "./limiter.ts";
 import type { LocalSubscription } from "./local-subscription.ts";
 import type { ResolvedOptions } from "./options.ts";
+import type { Receipts } from "./receipts.ts";
 import { SharedSubscription } from "./shared-subscription.ts";
 import type { SubscriptionContext } from "./shared-subscription.ts";
 import { Stream } from "./stream.ts";
@@ -30,12 +31,19 @@ export class Subscriptions {
   readonly #byId = new Map<number, Stream>();
   readonly #context: SubscriptionContext;
   readonly #connector: Connector;
+  readonly #receipts: Receipts;
   #uses = 0;
 
-  constructor(parts: { commands: Commands; options: ResolvedOptions; connector: Connector }) {
-    const { commands, connector } = parts;
+  constructor(parts: {
+    commands: Commands;
+    options: ResolvedOptions;
+    connector: Connector;
+    receipts: Receipts;
+  }) {
+    const { commands, connector, receipts } = parts;
     const { random, clock } = parts.options;
     this.#connector = connector;
+    this.#receipts = receipts;
     this.#context = {
       random,
       connector,
@@ -107,6 +115,10 @@ export class Subscriptions {
     const stream = this.#byId.get(channelId);
     if (stream === undefined) return;
     stream.usedAt = ++this.#uses;
+    // Before the application has it: what it does with it is its own time.
+    if ((this.#receipts.isDue || meta !== null) && stream.isLive(offset)) {
+      this.#receipts.reached(channelId, offset, meta);
+    }
     stream.publication(offset, source, start, end, meta);
   }
 

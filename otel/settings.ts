@@ -33,6 +33,12 @@ export interface TelemetrySettings {
   readonly warnings: readonly string[];
 }
 
+/**
+ * The SDK encodes a batch in one go, about 10 us a span, and deliveries wait for that meanwhile. Of its own default, 512,
+ * the 99th percentile of the event loop's lag is twice as high (700 traces/s of 6 spans: 7.6 and 3.9 ms, Bun 1.4.5,
+ * 2026-11-22); smaller ones gain nothing more.
+ */
+const DEFAULT_BATCH = 128;
 const DEFAULT_ENDPOINT = "http://localhost:4318";
 
 /**
@@ -48,7 +54,10 @@ export function readTelemetrySettings(env: Environment): TelemetrySettings {
     metrics: isDisabled ? null : reader.signal("METRICS", "v1/metrics"),
     batch: {
       maxQueue,
-      maxBatch: Math.min(maxQueue, reader.positive("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512)),
+      maxBatch: Math.min(
+        maxQueue,
+        reader.positive("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", DEFAULT_BATCH),
+      ),
       // Short, so that who looks for a trace finds it.
       delayMs: reader.positive("OTEL_BSP_SCHEDULE_DELAY", 1000),
       timeoutMs: reader.positive("OTEL_BSP_EXPORT_TIMEOUT", 30_000),

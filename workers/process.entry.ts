@@ -1,7 +1,7 @@
 import type { LoadRequest } from "./boundary/worker-link.ts";
+import type { ProcessAnswer, ProcessCall } from "./host/link-process.ts";
 import { answer } from "./host/link.ts";
 import type { WorkerCall } from "./host/link.ts";
-import type { ProcessAnswer, ProcessCall } from "./host/link-process.ts";
 import { mapProgress } from "./host/progress-file.ts";
 import { WorkerRuntime } from "./runtime/worker-runtime.ts";
 

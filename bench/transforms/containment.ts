@@ -79,7 +79,7 @@ async function measure(fault: Fault, isolation: Isolation): Promise<Row> {
     join(directory, "good.ts"),
     `export default { name: "good", version: "1.0.0", process(batch) { for (const m of batch) m.text(); } };`,
   );
-  let detectedMs: number | null = null;
+  const state: { detectedMs: number | null } = { detectedMs: null };
   let affected = 0;
   let others = 0;
   let othersFailed = 0;
@@ -87,7 +87,7 @@ async function measure(fault: Fault, isolation: Isolation): Promise<Row> {
   let isOver = false;
   const recovered = Promise.withResolvers<number>();
   const detected = (): void => {
-    detectedMs ??= performance.now();
+    state.detectedMs ??= performance.now();
   };
   const runner = createTransformRunner({
     bindings: [
@@ -132,11 +132,12 @@ async function measure(fault: Fault, isolation: Isolation): Promise<Row> {
   let endMs = await recovered.promise;
   // What is only found out between batches shows with the batches that follow.
   const giveUpMs = performance.now() + 2000;
-  while (detectedMs === null && performance.now() < giveUpMs) {
+  while (state.detectedMs === null && performance.now() < giveUpMs) {
     publish("bad", "ok");
     await Bun.sleep(20);
     endMs = performance.now();
   }
+  const { detectedMs } = state;
   const restarts = runner.status()[0]?.restarts ?? {};
   isOver = true;
   await runner.stop(1000);

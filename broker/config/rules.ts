@@ -32,7 +32,12 @@ function fittingAlgorithms({ tokenSecret, tokenPublicKey }: Keys): readonly Toke
 
 /** Pairs of options that cannot go together, each with what to do about it. */
 export function findConflicts(config: ConfigValues): ConfigProblem[] {
-  return [...accessConflicts(config), ...sizeConflicts(config), ...orderConflicts(config), ...redisConflicts(config)];
+  return [
+    ...accessConflicts(config),
+    ...sizeConflicts(config),
+    ...orderConflicts(config),
+    ...redisConflicts(config),
+  ];
 }
 
 function accessConflicts(config: ConfigValues): ConfigProblem[] {
@@ -129,11 +134,7 @@ function orderConflicts({ historySize, delivery, namespaces }: ConfigValues): Co
   const isCovered = namespaces.some(({ pattern }) => pattern === ">");
   if (!isCovered) check("delivery, historySize", historySize, delivery);
   for (const one of namespaces) {
-    check(
-      `namespaces, "${one.pattern}"`,
-      one.historySize ?? historySize,
-      one.delivery ?? delivery,
-    );
+    check(`namespaces, "${one.pattern}"`, one.historySize ?? historySize, one.delivery ?? delivery);
   }
   return problems;
 }
@@ -151,6 +152,14 @@ function redisConflicts(config: ConfigValues): ConfigProblem[] {
         message: `${config.nodes} processes share nothing without Redis; set redis, redisCluster or redisSentinel, or nodes to 1`,
       },
     ];
-  if (ways.length <= 1) return [];
-  return [{ where: ways.join(", "), message: "only one of them can be used; keep one" }];
+  const problems: ConfigProblem[] = (["redisUser", "redisPassword"] as const)
+    .filter((name) => config[name] !== null && config.redisSentinel === null)
+    .map((where) => ({
+      where,
+      message: "has no effect without redisSentinel; URLs carry their own, remove it",
+    }));
+  if (ways.length > 1) {
+    problems.push({ where: ways.join(", "), message: "only one of them can be used; keep one" });
+  }
+  return problems;
 }

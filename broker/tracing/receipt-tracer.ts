@@ -108,9 +108,10 @@ export class ReceiptTracer {
       clockUncertaintyMs: uncertaintyMs ?? 0,
       queuedBytes: session.outbound.queuedBytes,
     });
+    const known = outlet.recent.atPlace(channel.name, stamp.epoch, offset);
     const part: LatePart = {
-      traceId: lateTraceId(stamp, offset),
-      reason: "slow",
+      traceId: known?.traceId ?? lateTraceId(stamp, offset),
+      reason: known?.reason ?? "slow",
       offset,
       deliveries: [delivery],
       anomalies: [],
@@ -118,7 +119,7 @@ export class ReceiptTracer {
       dropped: 0,
     };
     outlet.emit(stampTrace(stamp, part, outlet, places));
-    places.ask(stamp, part);
+    if (known === null) places.ask(stamp, part);
     return part.traceId;
   }
 }

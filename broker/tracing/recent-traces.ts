@@ -37,6 +37,18 @@ export class RecentTraces {
     return this.#traces.get(traceId) ?? [];
   }
 
+  /** The trace of a publication at this place, if it has one: a later part of it then joins that. */
+  atPlace(channel: string, epoch: string, offset: number): DeliveryTrace | null {
+    for (const parts of this.#traces.values()) {
+      for (const part of parts) {
+        const { publication } = part;
+        if (publication.offset !== offset || publication.channel !== channel) continue;
+        if (publication.epoch === epoch) return part;
+      }
+    }
+    return null;
+  }
+
   /** The newest parts that were made, newest first. */
   newest(limit: number): readonly DeliveryTrace[] {
     return [...this.#traces.values()].flat().slice(-limit).toReversed();

@@ -42,6 +42,7 @@ const OPTIONS = {
   },
   json: JSON_OPTION,
   ...LOAD_OPTIONS,
+  config: { ...LOAD_OPTIONS.config, text: "its configuration; default: that of the first case" },
 } as const;
 
 export const bench: Subcommand = {

@@ -1,5 +1,6 @@
 import type {
   BatchReply,
+  CaseResult,
   TransformFault,
   TransformManifest,
   WorkerCalls,
@@ -15,6 +16,8 @@ import type { Target } from "./target.ts";
 
 /** Longest time for one answer of the worker, ms: a transform in an endless loop must not keep the command. */
 const MAX_ANSWER_MS = 30_000;
+/** Looks at the progress this often while a batch runs, as a part of the time one message may take. */
+const LOOKS_PER_TIMEOUT = 4;
 
 export interface LoadOptions {
   readonly config: unknown;
@@ -33,6 +36,7 @@ export class LoadedTransform implements BatchTarget, AsyncDisposable {
   readonly calls: WorkerCalls;
   readonly #link: WorkerLink;
   #number = 0;
+  #isLost = false;
 
   private constructor(link: WorkerLink, manifest: TransformManifest) {
     this.#link = link;
@@ -59,19 +63,71 @@ export class LoadedTransform implements BatchTarget, AsyncDisposable {
     }
   }
 
-  /** Runs a batch; what the transform logs is told. @throws CliError when the worker is lost */
+  /**
+   * Runs a batch; what the transform logs is told.
+   * @throws CliError when the worker is lost, or a message takes longer than the transform's limit
+   */
   async run(slab: Uint8Array, attempt: number): Promise<BatchReply> {
     const request = { number: ++this.#number, attempt, slab };
-    const reply = await answered(this.calls.run(request), "run");
-    tellNotes(reply.notes);
-    return reply;
+    const watch = this.#watchProgress();
+    try {
+      const reply = await Promise.race([this.#ask(this.calls.run(request), "run"), watch.late]);
+      tellNotes(reply.notes);
+      return reply;
+    } finally {
+      clearInterval(watch.timer);
+    }
+  }
+
+  /** Runs the cases that are packaged with it. @throws CliError when the worker is lost */
+  async test(): Promise<readonly CaseResult[]> {
+    const { cases } = await this.#ask(this.calls.test(), "cases");
+    return cases;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await answered(this.calls.unload(), "teardown").catch((error: unknown) =>
-      say((error as Error).message),
-    );
+    if (!this.#isLost) {
+      await answered(this.calls.unload(), "teardown").catch((error: unknown) =>
+        say((error as Error).message),
+      );
+    }
     this.#link.end();
+  }
+
+  async #ask<Result>(answer: Promise<Result>, what: string): Promise<Result> {
+    try {
+      return await answered(answer, what);
+    } catch (error) {
+      this.#isLost = true;
+      throw error;
+    }
+  }
+
+  /** As a broker's watchdog: the worker tells which message it has begun, and each has its time. */
+  #watchProgress(): {
+    readonly late: Promise<never>;
+    readonly timer: ReturnType<typeof setInterval>;
+  } {
+    const { timeoutMs } = this.manifest.limits;
+    const words = this.#link.progress;
+    const late = Promise.withResolvers<never>();
+    let begun = "";
+    let sinceMs = performance.now();
+    const timer = setInterval(() => {
+      const now = words === null ? "" : `${words[1]} ${Atomics.load(words, 0)}`;
+      const nowMs = performance.now();
+      if (now !== begun) {
+        begun = now;
+        sinceMs = nowMs;
+      } else if (nowMs - sinceMs > timeoutMs) {
+        this.#isLost = true;
+        const place = words === null ? "the batch" : `message ${words[2]}`;
+        late.reject(
+          new CliError(`run: ${place} took longer than its limit of ${formatDuration(timeoutMs)}`),
+        );
+      }
+    }, timeoutMs / LOOKS_PER_TIMEOUT);
+    return { late: late.promise, timer };
   }
 }
 

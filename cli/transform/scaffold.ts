@@ -82,6 +82,8 @@ const COMPILER_SETTINGS = {
  * runs does not use them. Links that are there stay, and other packages of that name as well.
  */
 export async function linkForEditor(folder: string): Promise<void> {
+  // Within the installation everything is found without, and a link to it would lead round in a circle.
+  if (!relative(INSTALLATION, folder).startsWith("..")) return;
   const modules = join(folder, "node_modules");
   await mkdir(modules, { recursive: true });
   await link(INSTALLATION, join(modules, "tickwire"));

@@ -9,7 +9,7 @@ import { Interrupt } from "../interrupt.ts";
 import { parseArguments } from "../options.ts";
 import { print } from "../output.ts";
 import { LOAD_OPTIONS, loadOptions, pathOf } from "./arguments.ts";
-import { answered, LoadedTransform } from "./loaded-transform.ts";
+import { LoadedTransform } from "./loaded-transform.ts";
 import { packagedSamples } from "./samples.ts";
 import { linkForEditor } from "./scaffold.ts";
 import type { Subcommand } from "./subcommand.ts";
@@ -24,6 +24,7 @@ const OPTIONS = {
   "no-cases": { type: "boolean", text: "leave out cases/*.json" },
   "no-files": { type: "boolean", text: "leave out *.test.ts" },
   ...LOAD_OPTIONS,
+  config: { ...LOAD_OPTIONS.config, text: "its configuration; default: that of the first case" },
 } as const;
 
 export const test: Subcommand = {
@@ -66,8 +67,7 @@ async function runCases(
   options: ReturnType<typeof loadOptions>,
 ): Promise<readonly CaseResult[]> {
   await using transform = await LoadedTransform.load(target, options);
-  const { cases } = await answered(transform.calls.test(), "cases");
-  return cases;
+  return await transform.test();
 }
 
 /** A line for each case, and under one that failed what was expected and what came. */

@@ -144,7 +144,7 @@ describe("a module that cannot be loaded", () => {
   test.each(cases)("%s is told with its place", async (_what, module, sentences) => {
     await using folder = await TempFolder.create();
     const file = await folder.write("transform.ts", module);
-    for (const command of ["test", "bench", "inspect"]) {
+    for (const command of ["test", "inspect"]) {
       const { code, stderr } = await transform(folder.path, command, file);
       expect([command, code]).toEqual([command, 1]);
       if (command === "inspect")
@@ -177,6 +177,21 @@ describe("dry-run", () => {
       outcomes: [{ type: "drop", reason: "below the minimum", emissions: [], fault: null }],
     });
   });
+});
+
+test("an endless loop ends with the message's time limit", async () => {
+  await using folder = await TempFolder.create();
+  await folder.write(
+    "transform.ts",
+    `export default {
+       name: "loop", version: "1.0.0", limits: { timeoutMs: 200 },
+       process(batch) { for (const message of batch) while (message.text() === "loop"); },
+     };`,
+  );
+  const payloads = ["fine", "loop", "fine"].flatMap((text) => ["-d", text]);
+  const { code, stderr } = await transform(folder.path, "dry-run", "-c", "a", ...payloads);
+  expect(code).toBe(1);
+  expect(stderr).toContain("run: message 1 took longer than its limit of 200 ms");
 });
 
 test("a measurement that is interrupted tells what it has, and exits with 130", async () => {

@@ -7,6 +7,7 @@ import type { FoundSpan } from "../support/otlp/jaeger-query.ts";
 import { startTraceBackend } from "../support/otlp/trace-backend.ts";
 import {
   hasSpans,
+  orphansOf,
   spanNamed,
   startTracedBroker,
   TracedSubscriber,
@@ -232,4 +233,41 @@ describeWithRedis("a slow Redis", () => {
     expect(Number(receive?.attributes["tickwire.bus.transit_ms"])).toBeGreaterThanOrEqual(SLOW_MS);
     expect(receive?.attributes["db.system.name"]).toBe("redis");
   });
+
+  test.each([0, 10])(
+    "far away: the late trace has the part of the node that published too, history %d",
+    async (historySize) => {
+      await using redis = await startRedis();
+      await using proxy = await FaultProxy.start(Number(new URL(redis.url).port));
+      await using backend = startTraceBackend();
+      const { query, service } = backend;
+      const namespaces = [{ pattern: "market.>", slowMs: SLOW_MS, historySize }];
+      const start = (node: string, url: string) =>
+        startTracedBroker(backend, { namespaces, args: ["--redis", url, "--node", node] });
+      await using near = await start("near", redis.url);
+      await using far = await start("far", `redis://127.0.0.1:${proxy.port}`);
+      await using subscriber = await TracedSubscriber.start(far.url, "market.btc");
+      await using publisher = new TickwireClient(near.url);
+      await publisher.publish("market.btc", 1);
+      await subscriber.count(1);
+      proxy.delay(150);
+      await publisher.publish("market.btc", 2);
+      await subscriber.count(2);
+      proxy.heal();
+      const found = await query.until(
+        (jaeger) =>
+          jaeger.find({
+            service,
+            operation: "deliver market.>",
+            durationMin: `${SLOW_MS}ms`,
+            attributes: { "resource.tickwire.node.id": "far" },
+          }),
+        (traces) => [...traces.values()].some((spans) => hasSpans(spans, "ingest market.>")),
+      );
+      const [spans = []] = [...found.values()];
+      expect(longestPart(spanNamed(spans, "deliver market.>"))).toBe("tickwire.lat.bus_ms");
+      expect(spanNamed(spans, "ingest market.>").resource["tickwire.node.id"]).toBe("near");
+      expect(orphansOf(spans)).toEqual([]);
+    },
+  );
 });

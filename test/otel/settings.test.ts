@@ -61,7 +61,7 @@ describe("telemetry is on", () => {
 
 test("defaults suit a broker", () => {
   expect(readTelemetrySettings({})).toMatchObject({
-    batch: { maxQueue: 8192, maxBatch: 512, delayMs: 1000, timeoutMs: 30_000 },
+    batch: { maxQueue: 8192, maxBatch: 128, delayMs: 1000, timeoutMs: 30_000 },
     metricIntervalMs: 60_000,
     serviceName: null,
   });

@@ -1,11 +1,7 @@
-import { createAuthenticator } from "../../broker/auth/create-authenticator.ts";
-import { Broker } from "../../broker/broker.ts";
+import type { Broker } from "../../broker/broker.ts";
 import { buildConfig } from "../../broker/config/config.ts";
 import type { ConfigInput } from "../../broker/config/config.ts";
-import type { Engine } from "../../broker/engine/engine.ts";
-import { createHttpHandler } from "../../broker/http/create-http-handler.ts";
-import { silentLogger, systemClock } from "../../broker/ports.ts";
-import type { TransformRunner } from "../../broker/ports.ts";
+import { createBroker } from "../../broker/main.ts";
 import type { DeliveryTrace, TraceSink } from "../../broker/tracing/delivery-trace.ts";
 import { TOKEN_SECRET } from "./tokens.ts";
 
@@ -49,15 +45,13 @@ export interface TracedBroker extends AsyncDisposable {
 export interface TracedBrokerOptions extends ConfigInput {
   /** Default: one of its own. */
   readonly collector?: TraceCollector;
-  readonly runner?: TransformRunner;
-  readonly engine?: Engine;
   /** Whether its clients need tokens. */
   readonly hasTokens?: boolean;
 }
 
 /** A whole broker whose traces are collected, as if somebody exported them. */
 export async function startTracedBroker(input: TracedBrokerOptions = {}): Promise<TracedBroker> {
-  const { collector = new TraceCollector(), runner, engine, hasTokens = false, ...rest } = input;
+  const { collector = new TraceCollector(), hasTokens = false, ...rest } = input;
   const config = buildConfig({
     port: 0,
     log: "silent",
@@ -66,23 +60,14 @@ export async function startTracedBroker(input: TracedBrokerOptions = {}): Promis
     ...(hasTokens ? { tokenSecret: TOKEN_SECRET } : {}),
     ...rest,
   });
-  const logger = silentLogger;
-  const authenticator = createAuthenticator(config, systemClock, logger);
-  const broker = new Broker({
-    config,
-    authenticator,
-    createHttpHandler: (api) =>
-      createHttpHandler({
-        api,
-        config,
-        authenticator,
-        logger,
-        metricsText: () => ({ text: "", contentType: "text/plain" }),
-      }),
-    isOriginAllowed: () => true,
-    traceSink: collector,
-    ...(runner === undefined ? {} : { transforms: runner }),
-    ...(engine === undefined ? {} : { engine }),
+  const broker = createBroker(config, {
+    telemetry: {
+      sink: collector,
+      spans: { exported: 0, failed: 0, dropped: 0, waiting: 0 },
+      readMetricsFrom: () => {},
+      flush: () => Promise.resolve(true),
+      shutdown: () => Promise.resolve(true),
+    },
   });
   await broker.start();
   return {

@@ -94,8 +94,10 @@ export function deadLetterChannel(policy: string): string | null {
 export function checkFit(bound: Bound, manifest: TransformManifest): void {
   if (!manifest.failClosed) return;
   const says = `transform "${bound.id}": ${manifest.name} must not be left out when it fails`;
-  if (bound.onError === "pass") throw new TransformError("invalid", `${says}: onError cannot be "pass"`);
-  if (bound.shed === "bypass") throw new TransformError("invalid", `${says}: shed cannot be "bypass"`);
+  if (bound.onError === "pass")
+    throw new TransformError("invalid", `${says}: onError cannot be "pass"`);
+  if (bound.shed === "bypass")
+    throw new TransformError("invalid", `${says}: shed cannot be "bypass"`);
 }
 
 export function isBoundTo(bound: Bound, channel: string): boolean {

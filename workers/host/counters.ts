@@ -62,7 +62,13 @@ export class PipelineCounters {
     if (verdicts !== undefined) verdicts[kind] = (verdicts[kind] ?? 0) + 1;
   }
 
-  fault(stage: number | null, atMs: number, type: string, message: string, channel: string | null): void {
+  fault(
+    stage: number | null,
+    atMs: number,
+    type: string,
+    message: string,
+    channel: string | null,
+  ): void {
     if (stage !== null) this.stages[stage]?.fault(atMs, type, message, channel);
     else for (const counters of this.stages) counters.fault(atMs, type, message, channel);
   }

@@ -2,9 +2,9 @@ import type { Arena } from "./arena.ts";
 import { preciseWallMs } from "./context.ts";
 import { MAX_PIPELINE_BYTES, MAX_PIPELINE_MESSAGES, SHED_FACTOR } from "./host-options.ts";
 import type { ShedPolicy, TransformRefusal } from "./host-types.ts";
+import type { LaneBook } from "./lane-book.ts";
 import { EntryMode } from "./lane.ts";
 import type { Lane } from "./lane.ts";
-import type { LaneBook } from "./lane-book.ts";
 
 const STOPPING: TransformRefusal = {
   code: "unavailable",

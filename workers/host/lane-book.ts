@@ -1,7 +1,7 @@
 import type { TransformOrder } from "../sdk/transform.ts";
+import { laneIdOf } from "./lane-order.ts";
 import { EntryMode, Lane } from "./lane.ts";
 import type { Entry } from "./lane.ts";
-import { laneIdOf } from "./lane-order.ts";
 
 export interface LaneBookOwner {
   /** Settles a message that does not cross. */
@@ -19,8 +19,8 @@ export interface LaneBookOwner {
 export class LaneBook {
   readonly #owner: LaneBookOwner;
   #lanes = new Map<string, Lane>();
-  /** Lanes by another order, which all come before those of `#lanes`. */
-  #earlier = new Map<string, Lane>();
+  /** Lanes by other orders, the earliest first: all of one map come before any of the next, and of `#lanes`. */
+  readonly #earlier: Map<string, Lane>[] = [];
   #fresh: Lane[] = [];
   #held: Lane[] = [];
   #isHolding = false;
@@ -35,11 +35,11 @@ export class LaneBook {
   }
 
   get count(): number {
-    return this.#lanes.size + this.#earlier.size;
+    return this.#earlier.reduce((sum, lanes) => sum + lanes.size, this.#lanes.size);
   }
 
   all(): Lane[] {
-    return [...this.#earlier.values(), ...this.#lanes.values()];
+    return [...this.#earlier, this.#lanes].flatMap((lanes) => [...lanes.values()]);
   }
 
   laneOf(channel: string, key: string | null, workers: number): Lane {
@@ -122,13 +122,15 @@ export class LaneBook {
   reorder(order: TransformOrder): void {
     if (order === this.order) return;
     this.order = order;
-    for (const [id, lane] of this.#lanes) this.#earlier.set(`${this.#spread++} ${id}`, lane);
+    if (this.#lanes.size === 0) return;
+    this.#earlier.push(this.#lanes);
     this.#lanes = new Map();
   }
 
   #isHeldBack(lane: Lane): boolean {
     if (this.#isHolding) return true;
-    return this.#earlier.size > 0 && this.#lanes.get(lane.id) === lane;
+    const [first] = this.#earlier;
+    return first !== undefined && first.get(lane.id) !== lane;
   }
 
   #isQuiet(): boolean {
@@ -154,7 +156,9 @@ export class LaneBook {
       this.#lanes.delete(lane.id);
       return;
     }
-    for (const [id, one] of this.#earlier) if (one === lane) this.#earlier.delete(id);
-    if (this.#earlier.size === 0) this.#placeHeld();
+    for (const lanes of this.#earlier) if (lanes.get(lane.id) === lane) lanes.delete(lane.id);
+    if (this.#earlier[0]?.size !== 0) return;
+    while (this.#earlier[0]?.size === 0) this.#earlier.shift();
+    this.#placeHeld();
   }
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
+import { isAnswer } from "./check-answer.ts";
 import { callsThrough } from "./link.ts";
 import type { LinkOptions, WorkerCall, WorkerLink } from "./link.ts";
 import { createProgressFile } from "./progress-file.ts";
@@ -19,6 +20,7 @@ export type ProcessAnswer =
   | { readonly id: number; readonly ok: false; readonly message: string };
 
 interface Waiting {
+  readonly method: WorkerCall["method"];
   readonly resolve: (result: unknown) => void;
   readonly reject: (error: Error) => void;
 }
@@ -57,12 +59,14 @@ export function openProcessLink(options: LinkOptions): WorkerLink {
       stderr: "ignore",
       serialization: "advanced",
       ipc(message: ProcessAnswer) {
-        const call = waiting.get(message.id);
+        // A transform has the channel too: what it writes there by itself is no answer.
+        const call = waiting.get(message?.id);
         if (call === undefined) return;
         waiting.delete(message.id);
         if (waiting.size === 0) child.unref();
-        if (message.ok) call.resolve(message.result);
-        else call.reject(new Error(message.message));
+        if (!message.ok) call.reject(new Error(message.message));
+        else if (isAnswer(call.method, message.result)) call.resolve(message.result);
+        else call.reject(new Error(`the worker's answer to "${call.method}" is none`));
       },
       onExit(_child, code, signal) {
         over(new Error(`the worker's process ended with ${signal ?? `code ${code}`}`));
@@ -77,7 +81,7 @@ export function openProcessLink(options: LinkOptions): WorkerLink {
       return new Promise((resolve, reject) => {
         const id = nextId++;
         if (waiting.size === 0) child.ref();
-        waiting.set(id, { resolve, reject });
+        waiting.set(id, { method: call.method, resolve, reject });
         const request: ProcessCall = { id, call };
         child.send(request);
       });

@@ -35,9 +35,8 @@ export function openThreadLink(options: LinkOptions): WorkerLink {
   pool.on("workerDestroy", () => setImmediate(() => lost(new Error("the worker has ended"))));
   const memory = new SharedArrayBuffer(PROGRESS_BYTES);
   return {
-    calls: callsThrough(
-      (call, transfer): Promise<unknown> =>
-        transfer === null ? pool.run(call) : pool.run(call, transferring(transfer)),
+    calls: callsThrough((call, transfer): Promise<unknown> =>
+      transfer === null ? pool.run(call) : pool.run(call, transferring(transfer)),
     ),
     progress: new Int32Array(memory),
     sharedProgress: memory,

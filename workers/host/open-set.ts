@@ -1,9 +1,9 @@
 import type { TransformFault } from "../boundary/worker-link.ts";
 import type { HostContext } from "./context.ts";
 import { TransformError } from "./host-types.ts";
-import type { OpenLink } from "./link.ts";
 import { openProcessLink } from "./link-process.ts";
 import { openThreadLink } from "./link-thread.ts";
+import type { OpenLink } from "./link.ts";
 import { WorkerSet } from "./worker-set.ts";
 import type { StageSource, WorkerSetOwner } from "./worker-set.ts";
 

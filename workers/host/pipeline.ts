@@ -9,8 +9,8 @@ import type { Flight, FlightFault } from "./flight.ts";
 import type { ShedPolicy } from "./host-types.ts";
 import { Intake } from "./intake.ts";
 import { LaneBook } from "./lane-book.ts";
-import type { Entry, Lane } from "./lane.ts";
 import { orderOf } from "./lane-order.ts";
+import type { Entry, Lane } from "./lane.ts";
 import { prepareLane } from "./look-back.ts";
 import { reportNotes } from "./notes-log.ts";
 import { decidingStage } from "./policy.ts";
@@ -84,9 +84,7 @@ export class Pipeline implements WorkerSetOwner {
 
   /** Versions that may serve, of the active set and of a canary. */
   get servingVersions(): readonly Version[] {
-    return this.canary === null
-      ? this.#versions
-      : [...this.#versions, ...this.canary.set.versions];
+    return this.canary === null ? this.#versions : [...this.#versions, ...this.canary.set.versions];
   }
 
   /** Messages taken in and not settled. */

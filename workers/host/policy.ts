@@ -55,7 +55,11 @@ export function failureOutcome(
     const { message } = failure;
     return {
       type: "reject",
-      error: { code: "transformFailed", message: `${failure.type}: ${message}`, retryAfterMs: null },
+      error: {
+        code: "transformFailed",
+        message: `${failure.type}: ${message}`,
+        retryAfterMs: null,
+      },
       timing,
     };
   }

@@ -1,6 +1,12 @@
 import { bindAll } from "./binding.ts";
 import type { Bound } from "./binding.ts";
 import type { HostContext } from "./context.ts";
+import { messageOf } from "./context.ts";
+import { Deployments } from "./deployments.ts";
+import { dryRun } from "./dry-run.ts";
+import { watchFiles } from "./file-watch.ts";
+import type { FileWatch } from "./file-watch.ts";
+import { setsOf } from "./handover.ts";
 import { DEFAULT_BUDGET, DEFAULT_TIMES } from "./host-options.ts";
 import type { TransformRunnerOptions } from "./host-options.ts";
 import { TransformError } from "./host-types.ts";
@@ -12,12 +18,6 @@ import type {
   TransformSink,
   TransformStatus,
 } from "./host-types.ts";
-import { setsOf } from "./handover.ts";
-import { Deployments } from "./deployments.ts";
-import { dryRun } from "./dry-run.ts";
-import { watchFiles } from "./file-watch.ts";
-import type { FileWatch } from "./file-watch.ts";
-import { messageOf } from "./context.ts";
 import { Pipelines } from "./pipelines.ts";
 import { stateOf, statusOf } from "./status.ts";
 import { Watchdog } from "./watchdog.ts";
@@ -75,9 +75,16 @@ export class TransformHostRunner {
     this.#generation++;
     for (const bound of this.#bounds) {
       const { name, version, file, integrity } = pipelines.versionOf(bound).manifest;
-      logger.log("info", "transform_loaded", { transform: bound.id, name, version, file, integrity });
+      logger.log("info", "transform_loaded", {
+        transform: bound.id,
+        name,
+        version,
+        file,
+        integrity,
+      });
     }
-    if (this.#options.isWatching === true) this.#watch = watchFiles(context, (id) => this.#reload(id));
+    if (this.#options.isWatching === true)
+      this.#watch = watchFiles(context, (id) => this.#reload(id));
     this.#watch?.follow(this.#files());
   }
 

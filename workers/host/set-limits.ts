@@ -19,10 +19,19 @@ export interface SetLimits {
 export function mergeManifests(manifests: readonly TransformManifest[]): SetLimits {
   const limits = manifests.map((manifest) => manifest.limits);
   return {
-    batch: least(limits.map(({ batch }) => batch), 256),
-    batchBytes: least(limits.map(({ batchBytes }) => batchBytes), 262_144),
+    batch: least(
+      limits.map(({ batch }) => batch),
+      256,
+    ),
+    batchBytes: least(
+      limits.map(({ batchBytes }) => batchBytes),
+      262_144,
+    ),
     heapMb: limits.length === 0 ? 256 : Math.max(...limits.map(({ heapMb }) => heapMb)),
-    laneQueue: least(limits.map(({ laneQueue }) => laneQueue), 4096),
+    laneQueue: least(
+      limits.map(({ laneQueue }) => laneQueue),
+      4096,
+    ),
     timeoutMs: limits.map(({ timeoutMs }) => timeoutMs),
     isPinned: manifests.some(({ hasLaneState }) => hasLaneState),
     hasSnapshot: manifests.some(({ hasSnapshot }) => hasSnapshot),

@@ -1,3 +1,4 @@
+import { patternMatches } from "../../protocol/channel-name.ts";
 import { withHeaders } from "../boundary/meta-headers.ts";
 import { VerdictReader, VerdictType } from "../boundary/verdicts.ts";
 import type { BatchReply } from "../boundary/worker-link.ts";
@@ -76,7 +77,11 @@ export class Settlement {
         fault: null,
       };
       counters.queue.record(startedMs - enteredMs);
-      if (reader.type === VerdictType.pass && reader.headers === null && reader.emissions.length === 0) {
+      if (
+        reader.type === VerdictType.pass &&
+        reader.headers === null &&
+        reader.emissions.length === 0
+      ) {
         passed++;
         const { chunk, start, end, meta } = entry;
         this.#settle(entry, {
@@ -166,6 +171,15 @@ export class Settlement {
       return true;
     }
     const { emissions } = reader;
+    const stray = emissions.find(({ stage, channel }) => !mayEmit(served, stage, channel));
+    if (stray !== undefined) {
+      const { stage, channel } = stray;
+      const type = "emission";
+      const message = `the binding does not allow to emit to "${channel}"`;
+      const fault = { type, message };
+      this.#fail(entry, served, { stage, type, message, attempt }, { ...timing, fault });
+      return true;
+    }
     for (const { stage } of emissions) counters.stageVerdict(stage, "emit");
     if (reader.type === VerdictType.drop) {
       counters.stageVerdict(reader.stage, "drop");
@@ -213,6 +227,13 @@ export class Settlement {
       const message = error instanceof Error ? error.message : String(error);
       this.#options.logger.log("error", "transform_sink_failed", { message });
     }
-    if (entry.mode !== EntryMode.shed) this.#options.arena.give(entry.chunk, entry.end - entry.start);
+    if (entry.mode !== EntryMode.shed)
+      this.#options.arena.give(entry.chunk, entry.end - entry.start);
   }
+}
+
+/** A worker checks what its transforms emit; it is checked again where it counts. */
+function mayEmit({ versions }: Served, stage: number, channel: string): boolean {
+  const patterns = versions[stage]?.bound.emit ?? [];
+  return patterns.some((pattern) => patternMatches(pattern, channel));
 }

@@ -72,7 +72,12 @@ async function openShadow(
     {
       index: 0,
       openLink: openLinkOf(isProcessPipeline(sources)),
-      stages: sources.map(({ bound, use, config }) => ({ use, directory, config, emit: bound.emit })),
+      stages: sources.map(({ bound, use, config }) => ({
+        use,
+        directory,
+        config,
+        emit: bound.emit,
+      })),
       directory,
       maxPayloadBytes,
       isAsync: false,

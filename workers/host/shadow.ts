@@ -95,10 +95,16 @@ export class Shadow implements SetListener {
       tally.skipped += crossing.length;
       return;
     }
-    const expected = this.#verdicts(reply, flight.crossing.length, limitsOf(set.versions, this.#max));
+    const expected = this.#verdicts(
+      reply,
+      flight.crossing.length,
+      limitsOf(set.versions, this.#max),
+    );
     if (expected === null) return;
     const sampled = new Set(crossing);
-    this.#expected = expected.filter((_, i) => sampled.has(flight.crossing[i] as (typeof crossing)[0]));
+    this.#expected = expected.filter((_, i) =>
+      sampled.has(flight.crossing[i] as (typeof crossing)[0]),
+    );
     const runMs = reply.endedMs - reply.startedMs;
     const failed = this.#expected.filter(({ kind }) => kind === "fail").length;
     const share = crossing.length / flight.crossing.length;

@@ -1,9 +1,4 @@
-import type {
-  BatchReply,
-  LoadReply,
-  StageRequest,
-  WorkerCalls,
-} from "../boundary/worker-link.ts";
+import type { BatchReply, LoadReply, StageRequest, WorkerCalls } from "../boundary/worker-link.ts";
 import { hostFault } from "./flight.ts";
 import type { Flight } from "./flight.ts";
 import type { HostTimes } from "./host-options.ts";

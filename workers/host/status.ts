@@ -72,9 +72,7 @@ export function statusOf(view: BindingView): TransformStatus {
     custom,
     queueMs: { p50: queue.percentileMs(0.5), p99: queue.percentileMs(0.99) },
     runMs: { p50: run.percentileMs(0.5), p99: run.percentileMs(0.99) },
-    recentFaults: recentFaults
-      .toSorted((a, b) => a.atMs - b.atMs)
-      .slice(-MAX_RECENT_FAULTS),
+    recentFaults: recentFaults.toSorted((a, b) => a.atMs - b.atMs).slice(-MAX_RECENT_FAULTS),
     rollout,
   };
 }

@@ -89,8 +89,7 @@ export class Watchdog {
     const stage = progress === null ? 0 : (progress[3] as number);
     const messages = slot.flight?.crossing.length ?? 1;
     const limitMs =
-      watched.timeoutMs(stage) *
-      (progress === null ? Math.min(messages, MAX_BLIND_TIMEOUTS) : 1);
+      watched.timeoutMs(stage) * (progress === null ? Math.min(messages, MAX_BLIND_TIMEOUTS) : 1);
     if (slot.stalledMs >= limitMs) {
       slot.lose("timeout", `no progress for ${Math.round(limitMs)} ms`);
     } else if (slot.batchMs > MEMORY_AFTER_MS && this.#memoryGraceMs === 0) {

@@ -1,7 +1,7 @@
 import type { Redis } from "ioredis";
 
 import type { Logger } from "../../ports.ts";
-import { closeConnection, openConnection } from "./connection.ts";
+import { closeConnection, describeAddress, openConnection } from "./connection.ts";
 import type { ShardAddress } from "./connection.ts";
 import { slotOf } from "./partition-map.ts";
 import type { Shard } from "./shard.ts";
@@ -45,6 +45,7 @@ export class ClusterTopology implements Topology {
   #isReading = false;
   #isStopped = false;
   #nextIndex = 0;
+  #wasReported = false;
 
   constructor(host: TopologyHost, options: ClusterTopologyOptions) {
     this.#host = host;
@@ -54,9 +55,19 @@ export class ClusterTopology implements Topology {
   start(): void {
     const { seeds, ca } = this.#options;
     for (const url of seeds) {
-      this.#seeds.push(openConnection({ type: "url", url, ca }, "topology", () => {}));
+      this.#seeds.push(
+        openConnection({ type: "url", url, ca }, "topology", (error) => this.#report(url, error)),
+      );
     }
     this.#readIn(0);
+  }
+
+  /** Servers that are known tell of themselves; before there is one, somebody must. */
+  #report(url: string, error: Error): void {
+    if (this.#wasReported || this.#isStopped || this.#shards.size > 0) return;
+    this.#wasReported = true;
+    const address = describeAddress({ type: "url", url });
+    this.#options.logger.log("warn", "redis_unreachable", { address, error: error.message });
   }
 
   stop(): void {

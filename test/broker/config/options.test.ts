@@ -73,5 +73,6 @@ test("exactly the options that hold secrets are secret", () => {
     "redis",
     "redisCluster",
     "redisSentinel",
+    "redisPassword",
   ]);
 });

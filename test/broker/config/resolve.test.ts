@@ -79,7 +79,7 @@ test("an option given in the environment or as a flag means the same", async () 
 test("every option can be given by its variable and by its flag", async () => {
   for (const name of OPTION_NAMES) {
     const raw = "\u0001not a value of any option";
-    const isText = name === "tokenIssuer" || name === "tokenAudience";
+    const isText = ["tokenIssuer", "tokenAudience", "redisUser", "redisPassword"].includes(name);
     const where = isText ? "has no effect without" : "";
     const [byVariable] = await problemsOf({ env: { [variableOf(name)]: raw } });
     const [byFlag] = await problemsOf({ argv: [`${flagOf(name)}=${raw}`] });

@@ -29,6 +29,11 @@ const REQUESTS: Readonly<Record<string, { query?: string; body?: unknown }>> = {
   transforms: {},
   changeTransform: { body: { action: "rollback", id: "plain" } },
   dryRunTransform: { body: { id: "plain", channel: "a", payloads: ["x"] } },
+  trace: { query: `?id=${"0a".repeat(16)}` },
+  traces: {},
+  slow: {},
+  traceRules: {},
+  changeTraceRules: { body: { channel: "a" } },
   openapi: {},
   openapiV1: {},
 };

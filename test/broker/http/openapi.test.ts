@@ -83,6 +83,18 @@ const CALLS: Readonly<
     { body: { id: "plain", channel: "a", payloads: ["x"] }, status: 200 },
     { body: { id: "plain", channel: "a", payloads: [] }, status: 400 },
   ],
+  trace: [
+    { query: `?id=${"0a".repeat(16)}`, status: 200 },
+    { query: "?id=x", status: 400 },
+  ],
+  traces: [{ status: 200 }, { query: "?limit=0", status: 400 }],
+  slow: [{ status: 200 }, { query: "?limit=1001", status: 400 }],
+  traceRules: [{ status: 200 }],
+  changeTraceRules: [
+    { body: { channel: "a.>", user: "ann", ttlMs: 1000 }, status: 200 },
+    { body: { ttlMs: 1000 }, status: 400 },
+    { body: { action: "remove", id: "none" }, status: 404 },
+  ],
   openapi: [{ status: 200 }],
   openapiV1: [{ status: 200 }],
 };
@@ -136,6 +148,7 @@ test("what must be given is called required, and statuses are described where th
     "dryRunTransform id",
     "dryRunTransform channel",
     "dryRunTransform payloads",
+    "trace id",
   ]);
   for (const { method, operation } of operations) {
     const isGuarded = operation.security.length > 0;

@@ -84,10 +84,9 @@ async function promotion(topology: RedisTopology, dead: RedisServer): Promise<nu
 
 async function hasTakenOver({ sentinel }: RedisTopology, server: RedisServer): Promise<boolean> {
   if (sentinel !== null) {
-    const [first] = sentinel.sentinels;
     const command = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", sentinel.masterName];
-    const [, port] = (await first?.command(...command)) as [string, string];
-    return Number(port) === server.port;
+    const [reply] = await Promise.all(sentinel.sentinels.map((one) => one.command(...command)));
+    return Array.isArray(reply) && Number(reply[1]) === server.port;
   }
   const slot = slotOf(KEYS.tag(KEYS.partition(CHANNEL)));
   const rows = (await server.command("CLUSTER", "SLOTS")) as [number, number, [string, number]][];

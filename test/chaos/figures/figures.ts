@@ -1,3 +1,5 @@
+import { availableParallelism, loadavg } from "node:os";
+
 import { deadSubscribersFound, gapsHealed } from "./detection.ts";
 import { publishingBack } from "./failover.ts";
 import { figureLine, isHeld } from "./figure.ts";
@@ -13,6 +15,8 @@ export async function measureFigures(print: (text: string) => void): Promise<boo
     () => publishingBack("cluster"),
     () => reconnectStorm(print),
   ];
+  const [load = 0] = loadavg();
+  print(`${availableParallelism()} cores, load average ${load.toFixed(1)}, Bun ${Bun.version}`);
   let areHeld = true;
   for (const measure of parts) {
     for (const figure of await measure()) {

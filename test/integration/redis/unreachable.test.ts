@@ -74,6 +74,22 @@ describeWithRedis("without Redis", () => {
   );
 
   test(
+    "a broker of a cluster says so in one line as well",
+    async () => {
+      await using redis = await startRedis({ config: { "cluster-enabled": "yes" } });
+      await redis.kill9();
+      const args = ["--redis-cluster", redis.url, "--redis-give-up-ms", "1s"];
+      await using broker = await startBrokerProcess(args);
+      await using client = await ProtocolClient.connect(broker.url);
+      const failure = await failureOf(client.publish("chat.room", "x"));
+      expect(failure).toMatchObject({ code: UNAVAILABLE });
+      expect(troubles(broker)).toEqual(["redis_unreachable"]);
+      expect(await isReady(broker)).toBe(false);
+    },
+    LIMIT_MS,
+  );
+
+  test(
     "clients stay while it is gone, are told, and get what they missed once it is back",
     async () => {
       await using redis = await startRedis({ appendonly: true, config: CONTENT });

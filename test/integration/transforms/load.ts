@@ -59,16 +59,17 @@ async function publishOne(options: LoadOptions, publisher: number): Promise<read
   return sent;
 }
 
-/** Publishes again, each under its id, what nobody knows the outcome of. */
-export async function publishAgain(url: string, sent: readonly Sent[]): Promise<void> {
+/** Publishes everything again, each under its id; resolves to what is said to it now. */
+export async function publishAgain(url: string, sent: readonly Sent[]): Promise<readonly Sent[]> {
   await using client = await ProtocolClient.connect(url);
-  const unknown = sent.filter(({ outcome }) => outcome === null);
-  const waiting = unknown.map((one) => {
+  const waiting = sent.map(async (one) => {
+    const again: Sent = { ...one, outcome: null };
     const id = client.nextId();
     client.send(publishFrame(id, one.channel, one.text, { id: labelOf(one.text) }));
-    return outcomeOf(client, id, one);
+    await outcomeOf(client, id, again);
+    return again;
   });
-  await Promise.all(waiting);
+  return await Promise.all(waiting);
 }
 
 async function outcomeOf(client: ProtocolClient, id: number, sent: Sent): Promise<void> {

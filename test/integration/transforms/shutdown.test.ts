@@ -90,9 +90,12 @@ describeWithRedis("a broker process that is killed while its transforms are busy
           ),
         );
       expect(loadViolations(sent, await all())).toEqual([]);
-      await publishAgain(next.url, sent);
+      const again = await publishAgain(next.url, sent);
       const after = await all();
       expect(loadViolations(sent, after)).toEqual([]);
+      // What was stored is where it was, whether its publisher had been told or not.
+      expect(loadViolations(again, after)).toEqual([]);
+      expect(again.filter(({ outcome }) => outcome === null)).toEqual([]);
       const texts = [...after.values()].flat();
       expect(texts.map(labelOf).toSorted()).toEqual(
         sent.map(({ text }) => labelOf(text)).toSorted(),

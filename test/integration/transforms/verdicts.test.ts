@@ -167,6 +167,10 @@ function verdicts(start: (input: ConfigInput) => Promise<TestBroker>): void {
     expect(new Set(outcomes.map(({ offset, epoch }) => `${offset} ${epoch}`)).size).toBe(1);
     expect(await stored(client, "t.again")).toEqual([text]);
     expect(await stored(client, "out.again")).toEqual(["x"]);
+    const plain = () => client.publish("t.plain-again", "one", { id: "same" });
+    expect(await plain()).toMatchObject({ offset: 1 });
+    expect(await plain()).toMatchObject({ offset: 1 });
+    expect(await stored(client, "t.plain-again")).toEqual(["ONE"]);
   });
 
   test("the server API publishes through transforms, one and many", async () => {

@@ -50,8 +50,9 @@ class RunnerProcess implements AsyncDisposable {
 
 async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
   let text = "";
-  for await (const chunk of stream.pipeThrough(new TextDecoderStream())) {
-    text += chunk;
+  const decoder = new TextDecoder();
+  for await (const chunk of stream) {
+    text += decoder.decode(chunk, { stream: true });
     for (let end = text.indexOf("\n"); end !== -1; end = text.indexOf("\n")) {
       yield text.slice(0, end);
       text = text.slice(end + 1);

@@ -11,23 +11,27 @@ const WARM_UP = Math.floor(RELOADS / 4);
 const MAX_RSS_GROWTH_MIB = 64;
 const MAX_HEAP_GROWTH_MIB = 8;
 
+function source(version: number): string {
+  return plugin(`m.replace("${version} " + text);`, {
+    version: `1.0.${version}`,
+    head: `const table = new Map(Array.from({ length: 2000 }, (_, i) => ["key" + i, { i }]));`,
+  });
+}
+
+/** MiB, after a collection. */
+function memory(): { readonly rss: number; readonly heap: number } {
+  Bun.gc(true);
+  const { rss, heapUsed } = process.memoryUsage();
+  return { rss: rss / MIB, heap: heapUsed / MIB };
+}
+
 test(
   `${RELOADS} reloads under traffic lose nothing and leave no memory behind`,
   async () => {
-    const source = (version: number): string =>
-      plugin(`m.replace("${version} " + text);`, {
-        version: `1.0.${version}`,
-        head: `const table = new Map(Array.from({ length: 2000 }, (_, i) => ["key" + i, { i }]));`,
-      });
     await using harness = await RunnerHarness.start({
       files: { "probe.ts": source(0) },
       bindings: [{ id: "probe", use: "./probe.ts", channels: ["in.>"], onError: "nack" }],
     });
-    const memory = (): { rss: number; heap: number } => {
-      Bun.gc(true);
-      const { rss, heapUsed } = process.memoryUsage();
-      return { rss: rss / MIB, heap: heapUsed / MIB };
-    };
     let before = memory();
     let published = 0;
     for (let i = 1; i <= RELOADS; i++) {

@@ -13,7 +13,17 @@ const lane = new Lane("x", "x");
 
 function entryOf(number: number, mode: EntryMode = EntryMode.run): Entry {
   const chunk = arena.take(new Uint8Array(1), 0, 1);
-  return { lane, channel: "x", ticket: number, meta: null, chunk, start: 0, end: 1, enteredMs: 0, mode };
+  return {
+    lane,
+    channel: "x",
+    ticket: number,
+    meta: null,
+    chunk,
+    start: 0,
+    end: 1,
+    enteredMs: 0,
+    mode,
+  };
 }
 
 function numbers(flight: Flight): unknown[] {
@@ -26,7 +36,11 @@ function fault(suspect: number): FlightFault {
 }
 
 test("a suspect is run alone, between those before and those after it", () => {
-  const flight = flightOf([0, 1, 2, 3].map((n) => entryOf(n)), 1, null);
+  const flight = flightOf(
+    [0, 1, 2, 3].map((n) => entryOf(n)),
+    1,
+    null,
+  );
   const parts = isolate(flight, fault(2)) ?? [];
   expect(parts.map(numbers)).toEqual([[0, 1], [2], [3]]);
   expect(parts.map(({ attempt }) => attempt)).toEqual([2, 2, 2]);
@@ -35,7 +49,11 @@ test("a suspect is run alone, between those before and those after it", () => {
 
 test("messages that do not cross stay where they are among the others", () => {
   const modes = [EntryMode.skip, EntryMode.run, EntryMode.skip, EntryMode.run, EntryMode.skip];
-  const flight = flightOf(modes.map((mode, n) => entryOf(n, mode)), 1, null);
+  const flight = flightOf(
+    modes.map((mode, n) => entryOf(n, mode)),
+    1,
+    null,
+  );
   expect(flight.crossing.map(({ ticket }) => ticket)).toEqual([1, 3]);
   const parts = isolate(flight, fault(1)) ?? [];
   expect(parts.map(numbers)).toEqual([[0, 1, 2], [3], [4]]);
@@ -46,7 +64,11 @@ test("one message alone cannot be isolated further", () => {
 });
 
 test("without a suspect the flight is halved, and one of the halves may lose its worker", () => {
-  const flight = flightOf([0, 1, 2, 3, 4].map((n) => entryOf(n)), 1, null);
+  const flight = flightOf(
+    [0, 1, 2, 3, 4].map((n) => entryOf(n)),
+    1,
+    null,
+  );
   const [first, second] = isolate(flight, fault(-1)) ?? [];
   if (first === undefined || second === undefined) throw new Error("not halved");
   expect([numbers(first), numbers(second)]).toEqual([

@@ -6,6 +6,11 @@ import { plugin, RunnerHarness } from "./runner-harness.ts";
 /** Long enough for a loaded machine to begin a message, short enough to be hit often. */
 const TIMEOUT = "limits: { timeoutMs: 100 },";
 
+/** Tells its version in each output. */
+function telling(version: string): string {
+  return plugin(`m.replace("${version} " + text);`, { version });
+}
+
 /** What holds for transforms whatever their workers run in: every isolation passes it. */
 export function runnerContract(isolation: Isolation): void {
   const bound = (onError: "drop" | "pass" | "nack" | "dead-letter:dead" = "dead-letter:dead") => ({
@@ -185,9 +190,8 @@ export function runnerContract(isolation: Isolation): void {
     });
 
     test("takes a new version over without losing, doubling or reordering", async () => {
-      const source = (version: string) => plugin(`m.replace("${version} " + text);`, { version });
       await using harness = await RunnerHarness.start({
-        files: { "probe.ts": source("1.0.0") },
+        files: { "probe.ts": telling("1.0.0") },
         bindings: [{ ...bound(), id: "probe" }],
       });
       let sent = 0;
@@ -199,7 +203,7 @@ export function runnerContract(isolation: Isolation): void {
         if (harness.settled.at(-1)?.output.startsWith("2.0.0") !== true) send();
       };
       for (let i = 0; i < 50; i++) send();
-      await harness.folder.write("probe.ts", source("2.0.0"));
+      await harness.folder.write("probe.ts", telling("2.0.0"));
       const status = await harness.runner.change({
         action: "deploy",
         id: "probe",

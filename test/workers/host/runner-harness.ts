@@ -150,7 +150,14 @@ export class RunnerHarness implements AsyncDisposable {
     const { channel, text, index } = ticket;
     if (ticket.isSettled) this.doubled.push(`${channel}: "${text}" was settled twice`);
     ticket.isSettled = true;
-    const settled = { channel, text, index, type: outcome.type, output: outputOf(outcome), outcome };
+    const settled = {
+      channel,
+      text,
+      index,
+      type: outcome.type,
+      output: outputOf(outcome),
+      outcome,
+    };
     this.settled.push(settled);
     this.onSettled?.(settled);
     this.#waiters = this.#waiters.filter(({ isDone, resolve }) => {

@@ -1,0 +1,97 @@
+import { expect, test } from "bun:test";
+
+import type { DeliveryTrace } from "../../../broker/tracing/delivery-trace.ts";
+import { failureOf } from "../../support/failure.ts";
+import { ProtocolClient } from "../../support/protocol-client.ts";
+import { waitUntil } from "../../support/redis/wait.ts";
+import { startTracedBroker } from "../../support/traced-broker.ts";
+import type { TracedBroker, TracedBrokerOptions } from "../../support/traced-broker.ts";
+import { OBEY } from "../transforms/transform-node.ts";
+
+const LIMIT_MS = 60_000;
+
+async function start(input: TracedBrokerOptions): Promise<TracedBroker> {
+  const node = await startTracedBroker({ transforms: [OBEY], ...input });
+  await waitUntil("the node is ready", () => node.broker.api.health().isReady);
+  return node;
+}
+
+function times({ ingest, transform, fanOut }: DeliveryTrace): number[] {
+  const { enteredMs = 0, startedMs = 0, endedMs = 0 } = transform ?? {};
+  return [ingest?.receivedMs ?? 0, enteredMs, startedMs, endedMs, fanOut?.startedMs ?? 0];
+}
+
+test(
+  "a traced publication tells when it waited for its transform, and when that ran",
+  async () => {
+    await using node = await start({ traceRate: 1 });
+    await using client = await ProtocolClient.connect(node.url);
+    await client.subscribe("t.a");
+    const { offset } = await client.publish("t.a", "hello");
+    const trace = await node.collector.first(({ fanOut }) => fanOut !== null);
+    expect(trace).toMatchObject({
+      reason: "head",
+      publication: { channel: "t.a", offset, publisher: { connection: client.connectionId } },
+      transform: {
+        stages: [{ name: "obey", version: "1.0.0" }],
+        verdict: "publish",
+        fault: null,
+        attempt: 1,
+      },
+      deliveries: [{ outcome: "delivered" }],
+    });
+    const order = times(trace);
+    // Two threads tell the time: to the microsecond they need not agree.
+    for (const [i, at] of order.entries()) expect(at).toBeGreaterThan((order[i - 1] ?? 0) - 1);
+    const { tx_queue: queue, tx_run: run } = node.broker.api.stats.tracing.stages;
+    expect([queue.count, run.count]).toEqual([1, 1]);
+  },
+  LIMIT_MS,
+);
+
+test(
+  "a slow transform is named by a trace of its publication, which nobody had chosen",
+  async () => {
+    await using node = await start({ slowMs: 100 });
+    await using client = await ProtocolClient.connect(node.url);
+    await client.subscribe("t.a");
+    await client.publish("t.a", "quick");
+    const { offset, epoch } = await client.publish("t.a", "slow 300");
+    const traces = await node.collector.until(({ fanOut }) => fanOut !== null);
+    expect(traces).toHaveLength(1);
+    expect(new Set(node.collector.traces.map(({ traceId }) => traceId)).size).toBe(1);
+    const [trace] = traces as [DeliveryTrace];
+    expect(trace).toMatchObject({
+      reason: "slow",
+      publication: { channel: "t.a", offset, epoch },
+      transform: { stages: [{ name: "obey" }], verdict: "publish", fault: null },
+    });
+    const { enteredMs = 0, startedMs = 0, endedMs = 0 } = trace.transform ?? {};
+    expect(endedMs - startedMs).toBeGreaterThan(100);
+    expect(endedMs - startedMs).toBeGreaterThan(startedMs - enteredMs);
+    // It says so to subscribers as well: they can go on with it.
+    await client.untilPublications(2);
+    expect(client.publications[1]?.meta?.traceparent).toContain(trace.traceId);
+    expect(client.publications[0]?.meta).toBeNull();
+  },
+  LIMIT_MS,
+);
+
+test(
+  "a publication its transform failed is traced with the fault",
+  async () => {
+    await using node = await start({});
+    await using client = await ProtocolClient.connect(node.url);
+    expect(await failureOf(client.publish("t.a", "fail"))).toMatchObject({ code: 4110 });
+    expect(await node.collector.first()).toMatchObject({
+      reason: "error",
+      publication: { channel: "t.a", offset: 0, publisher: { connection: client.connectionId } },
+      ingest: { error: "transform_failed" },
+      transform: { verdict: "reject", fault: { message: expect.stringContaining("told to fail") } },
+      fanOut: null,
+      deliveries: [],
+    });
+    expect(node.collector.traces).toHaveLength(1);
+  },
+  LIMIT_MS,
+);
