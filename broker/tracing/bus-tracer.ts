@@ -1,6 +1,7 @@
 import type { Stream } from "../engine/stream.ts";
 import type { Clock } from "../ports.ts";
 import type { ClusterTime } from "./cluster-time.ts";
+import type { DebugRules, TraceRuleChange } from "./debug-rules.ts";
 import type { DeliveryStamp } from "./delivery-stamp.ts";
 import type { DeliveryTrace, TraceReason } from "./delivery-trace.ts";
 import { ingestTrace } from "./ingest-tracer.ts";
@@ -68,6 +69,8 @@ export interface TracePeers {
   readonly producer: string;
   /** Sends a request to another node's run; lost where it cannot be reached. */
   ask(producer: string, request: TraceRequest): void;
+  /** Tells all nodes; lost for one that cannot be reached. */
+  tellRule(change: TraceRuleChange): void;
 }
 
 /** What tracing hears of the engine. */
@@ -78,6 +81,8 @@ export interface EngineTracer {
   refused(stream: Stream, payloadBytes: number, error: string, trace: PublishTrace | null): void;
   /** Another node asks. */
   asked(request: TraceRequest): void;
+  /** A node tells of a rule; it may be this one. */
+  ruleChanged(change: TraceRuleChange): void;
 }
 
 interface Remembered {
@@ -94,6 +99,7 @@ export interface BusTracerOptions {
   readonly clock: Clock;
   /** Whether batches are looked at that have no traced publication. */
   readonly isOn: boolean;
+  readonly rules: DebugRules;
 }
 
 /** The way between nodes: tells the sending node's part, of its own accord or when asked. */
@@ -115,6 +121,17 @@ export class BusTracer implements EngineTracer, BusPlaces {
 
   placeOf(channel: string): { readonly partition: number; readonly shard: number } {
     return this.#peers?.placeOf(channel) ?? { partition: 0, shard: 0 };
+  }
+
+  /** Has all nodes know of a rule of this one. */
+  tellRule(change: TraceRuleChange): void {
+    this.#peers?.tellRule(change);
+  }
+
+  ruleChanged(change: TraceRuleChange): void {
+    const { rules } = this.#options;
+    if (change.type === "set") rules.adopt(change.rule);
+    else rules.remove(change.id);
   }
 
   /** Has the node that sent a batch tell its part of a late trace. */

@@ -22,7 +22,12 @@ export interface TraceRule extends Omit<TraceRuleInput, "ttlMs"> {
   readonly expiresAtMs: number;
 }
 
-/** Rules that an operator has set on this node for a while. */
+/** A rule is set, or ended by its id. */
+export type TraceRuleChange =
+  | { readonly type: "set"; readonly rule: TraceRule }
+  | { readonly type: "ended"; readonly id: string };
+
+/** Rules that an operator has set for a while. */
 export class DebugRules {
   readonly #clock: Clock;
   #rules: readonly TraceRule[] = [];
@@ -58,6 +63,16 @@ export class DebugRules {
     this.#rules = [...this.#rules, rule];
     this.isAny = true;
     return rule;
+  }
+
+  /** Takes over what was set on another node; lets go of it when there are too many. */
+  adopt(rule: TraceRule): void {
+    this.expire();
+    const others = this.#rules.filter(({ id }) => id !== rule.id);
+    if (others.length >= MAX_TRACE_RULES) return;
+    const latestMs = this.#clock.wallMs() + MAX_TRACE_RULE_MS;
+    this.#rules = [...others, { ...rule, expiresAtMs: Math.min(rule.expiresAtMs, latestMs) }];
+    this.isAny = true;
   }
 
   /** False when there is none of this id. */

@@ -67,13 +67,7 @@ export class FanOutTracer {
       endedMs,
       arrival,
     );
-    const stamp = batch.knownStamp;
-    if (stamp !== null) {
-      stamp.fanOutStartedMs = startedMs;
-      stamp.fanOutEndedMs = endedMs;
-      stamp.subscribers = reached;
-      stamp.queued = queued;
-    }
+    if (batch.knownStamp !== null) stampOf(flushed, startedMs, endedMs, queued);
     if (arrival !== null) this.#recordArrival(batch);
     if (batch.traced !== null) {
       this.#emitTraced(flushed, batch.traced, startedMs, endedMs, queued);
@@ -102,25 +96,11 @@ export class FanOutTracer {
     stats.record("bus", time.at(startedMs) - arrival.sentMs);
   }
 
-  #filledStamp(
-    { batch, subscribers, matched }: Flushed,
-    startedMs: number,
-    endedMs: number,
-    queued: number,
-  ): DeliveryStamp {
-    const stamp = batch.stamp();
-    stamp.fanOutStartedMs = startedMs;
-    stamp.fanOutEndedMs = endedMs;
-    stamp.subscribers = subscribers.length + matched.length;
-    stamp.queued = queued;
-    return stamp;
-  }
-
   /** The first of the batch stands for all of it: it waited longest. */
   #late(flushed: Flushed, startedMs: number, endedMs: number, queued: number): void {
     const outlet = this.#outlet;
     if (!outlet.admit("slow")) return;
-    const stamp = this.#filledStamp(flushed, startedMs, endedMs, queued);
+    const stamp = stampOf(flushed, startedMs, endedMs, queued);
     const traceId = lateTraceId(stamp, stamp.firstOffset);
     const survey = surveyOf(flushed, outlet.time.at(endedMs), "late");
     const part: LatePart = { traceId, reason: "slow", offset: stamp.firstOffset, ...survey };
@@ -141,7 +121,7 @@ export class FanOutTracer {
   ): void {
     const outlet = this.#outlet;
     const { time } = outlet;
-    const stamp = this.#filledStamp(flushed, startedMs, endedMs, queued);
+    const stamp = stampOf(flushed, startedMs, endedMs, queued);
     const survey = surveyOf(flushed, time.at(endedMs), "delivered");
     const traces: DeliveryTrace[] = [];
     for (const publication of traced) {
@@ -194,6 +174,21 @@ export class FanOutTracer {
 
 function partOf(own: NonNullable<TracedPublication["own"]>): Pick<LatePart, "traceId" | "reason"> {
   return { traceId: own.traceId, reason: own.reason };
+}
+
+/** The batch's stamp, with how its fan-out went. */
+function stampOf(
+  { batch, subscribers, matched }: Flushed,
+  startedMs: number,
+  endedMs: number,
+  queued: number,
+): DeliveryStamp {
+  const stamp = batch.stamp();
+  stamp.fanOutStartedMs = startedMs;
+  stamp.fanOutEndedMs = endedMs;
+  stamp.subscribers = subscribers.length + matched.length;
+  stamp.queued = queued;
+  return stamp;
 }
 
 interface Survey {

@@ -14,20 +14,28 @@ export interface TraceApi {
   /** The slowest subscribers of the last minutes. */
   slow(limit: number): readonly SlowDelivery[];
   rules(): readonly TraceRule[];
-  /** @throws BrokerError bad_field, bad_channel or overloaded */
+  /** Sets it on every node. @throws BrokerError bad_field, bad_channel or overloaded */
   addRule(input: TraceRuleInput): TraceRule;
   /** False when there is none of this id. */
   removeRule(id: string): boolean;
 }
 
-export function createTraceApi({ outlet, slow, rules }: Tracer, clock: Clock): TraceApi {
+export function createTraceApi({ outlet, slow, rules, bus }: Tracer, clock: Clock): TraceApi {
   return {
     node: outlet.node,
     find: (traceId) => outlet.recent.find(traceId),
     newest: (limit) => outlet.recent.newest(limit),
     slow: (limit) => slow.top(limit, clock.wallMs()),
     rules: () => rules.list(),
-    addRule: (input) => rules.add(input),
-    removeRule: (id) => rules.remove(id),
+    addRule: (input) => {
+      const rule = rules.add(input);
+      bus.tellRule({ type: "set", rule });
+      return rule;
+    },
+    removeRule: (id) => {
+      const isFound = rules.remove(id);
+      if (isFound) bus.tellRule({ type: "ended", id });
+      return isFound;
+    },
   };
 }

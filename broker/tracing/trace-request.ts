@@ -1,4 +1,5 @@
 import type { TraceRequest } from "./bus-tracer.ts";
+import type { TraceRule, TraceRuleChange } from "./debug-rules.ts";
 
 const TRACE_ID = /^[0-9a-f]{32}$/;
 const REASONS: ReadonlySet<unknown> = new Set([
@@ -11,6 +12,19 @@ const REASONS: ReadonlySet<unknown> = new Set([
 ]);
 const TEXTS = ["channel", "namespace", "epoch"] as const;
 const NUMBERS = ["offset", "payloadBytes", "partition", "openedMs", "sentMs"] as const;
+
+/** Reads what another node told of a rule; null for what is none. */
+export function readRuleChange(value: unknown): TraceRuleChange | null {
+  if (typeof value !== "object" || value === null) return null;
+  const { type, id, rule } = value as Readonly<Record<string, unknown>>;
+  if (type === "ended") return typeof id === "string" ? { type, id } : null;
+  if (type !== "set" || typeof rule !== "object" || rule === null) return null;
+  const given = rule as Readonly<Record<string, unknown>>;
+  const isText = (name: string): boolean => given[name] === null || typeof given[name] === "string";
+  if (typeof given["id"] !== "string" || !Number.isFinite(given["expiresAtMs"])) return null;
+  if (!["channel", "user", "connection"].every(isText)) return null;
+  return { type, rule: rule as TraceRule };
+}
 
 /** Reads what another node asked; null for what is none of ours, or of a later version. */
 export function readTraceRequest(value: unknown): TraceRequest | null {

@@ -56,12 +56,13 @@ export class Tracer {
     const outlet = new TraceOutlet({ node, clock, time: this.time, stats, sink });
     const recorder = flightRecords > 0 ? new FlightRecorder(flightRecords) : null;
     const { slow } = this;
-    const bus = new BusTracer({ outlet, clock, isOn: recorder !== null });
+    const rules = new DebugRules(clock);
+    const bus = new BusTracer({ outlet, clock, rules, isOn: recorder !== null });
     this.outlet = outlet;
     this.recorder = recorder;
     this.bus = bus;
-    this.rules = new DebugRules(clock);
-    this.ingest = new IngestTracer({ outlet, rules: this.rules, clock });
+    this.rules = rules;
+    this.ingest = new IngestTracer({ outlet, rules, clock });
     this.fanOut = new FanOutTracer({ outlet, recorder, places: bus });
     this.queues = new QueueTracer({ outlet, clock, slow, places: bus });
     this.receipts = new ReceiptTracer({ outlet, clock, recorder, slow, places: bus });

@@ -41,12 +41,16 @@ export const test: Subcommand = {
     let hasFailed = false;
     if (options["no-cases"] !== true) {
       const own = options.config === undefined ? (await packagedSamples(target)).config : config;
-      const cases = await runCases(target, { config: own, emit });
+      // A case may hang: the process then ends in the middle of it.
+      const cases = await Promise.race([
+        runCases(target, { config: own, emit }),
+        interrupt.requested.then(() => []),
+      ]);
+      if (interrupt.code !== null) return interrupt.code;
       if (cases.length > 0) await print(casesText(cases));
       hasRun = cases.length > 0;
       hasFailed = cases.some(({ passed }) => !passed);
     }
-    if (interrupt.code !== null) return interrupt.code;
     if (options["no-files"] !== true && target.folder !== null) {
       const files = await testFiles(target.folder);
       if (files.length > 0) {

@@ -129,6 +129,24 @@ describe("test", () => {
   });
 });
 
+test("cases that hang end with Ctrl-C", async () => {
+  await using folder = await TempFolder.create();
+  const cwd = await scaffold(folder);
+  const module = Bun.file(join(cwd, "transform.ts"));
+  const begun = join(folder.path, "begun");
+  await Bun.write(
+    module,
+    (await module.text()).replace(
+      "for (const message of batch) {",
+      `require("node:fs").writeFileSync(${JSON.stringify(begun)}, ""); for (;;);\n    for (const message of batch) {`,
+    ),
+  );
+  await using command = new CliProcess(["transform", "test"], { cwd });
+  while (!(await Bun.file(begun).exists())) await new Promise(setImmediate);
+  command.kill("SIGINT");
+  expect(await command.exited).toBe(130);
+});
+
 describe("a module that cannot be loaded", () => {
   const cases: [what: string, module: string, sentences: string[]][] = [
     ["with a syntax error", "export default {\n  name: 'x',,\n};\n", ["transform.ts:2"]],

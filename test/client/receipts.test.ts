@@ -181,7 +181,9 @@ describe("a publication that took too long", () => {
     connection.send(...past);
     await deliveries.count(2);
     expect(receipts(connection)).toEqual([]);
-    connection.send(encodePublication({ channelId: 2, offset: 6, payload: Uint8Array.of(1), meta }));
+    connection.send(
+      encodePublication({ channelId: 2, offset: 6, payload: Uint8Array.of(1), meta }),
+    );
     expect(await connection.next("receipt")).toMatchObject({ channelId: 2, offset: 6 });
   });
 

@@ -25,6 +25,17 @@ export function isAnswer(method: keyof WorkerCalls, value: unknown): boolean {
 
 type Fields = Readonly<Record<string, unknown>>;
 
+const FAULT_TYPES: readonly unknown[] = [
+  "load",
+  "config",
+  "setup",
+  "throw",
+  "verdict",
+  "emission",
+  "timeout",
+  "memory",
+  "crash",
+];
 const LEVELS: readonly unknown[] = ["debug", "info", "warn", "error"];
 
 function isBatchReply(value: unknown): boolean {
@@ -48,7 +59,8 @@ function isFault(value: unknown): boolean {
   if (!isRecord(value)) return false;
   const { type, name, message, file, line, issues } = value;
   return (
-    [type, name, message].every((text) => typeof text === "string") &&
+    FAULT_TYPES.includes(type) &&
+    [name, message].every((text) => typeof text === "string") &&
     (file === null || typeof file === "string") &&
     (line === null || isWhole(line)) &&
     isListOf(issues, (issue) => typeof issue["path"] === "string")

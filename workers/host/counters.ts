@@ -3,6 +3,8 @@ import type { RecentFault } from "./host-types.ts";
 
 const MAX_RECENT_FAULTS = 20;
 const MAX_FAULT_TEXT = 500;
+/** A worker lets 50 names through; a process might not keep to it. */
+const MAX_CUSTOMS = 100;
 
 /** What is counted of one transform in one pipeline. */
 export class StageCounters {
@@ -19,7 +21,7 @@ export class StageCounters {
   readonly faults: Record<string, number> = {};
   readonly restarts: Record<string, number> = {};
   readonly recentFaults: RecentFault[] = [];
-  /** What the transform itself counts, by name; bounded by its worker. */
+  /** What the transform itself counts, by name. */
   readonly customs = new Map<string, { sum: number; count: number }>();
 
   fault(atMs: number, type: string, message: string, channel: string | null): void {
@@ -30,8 +32,9 @@ export class StageCounters {
 
   custom(name: string, value: number, count: number): void {
     const custom = this.customs.get(name);
-    if (custom === undefined) this.customs.set(name, { sum: value, count });
-    else {
+    if (custom === undefined) {
+      if (this.customs.size < MAX_CUSTOMS) this.customs.set(name, { sum: value, count });
+    } else {
       custom.sum += value;
       custom.count += count;
     }

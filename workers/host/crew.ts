@@ -11,7 +11,6 @@ import type { OpenLink } from "./link.ts";
 import { Slot, within } from "./slot.ts";
 import type { SlotOwner } from "./slot.ts";
 
-const MIB = 1024 * 1024;
 /** A worker over its memory is replaced no more often than this, unless it is over twice of it. ms */
 const RECYCLE_INTERVAL_MS = 1000;
 
@@ -72,9 +71,8 @@ export class Crew {
     void this.#revive(slot);
   }
 
-  /** Replaces a worker whose heap is over the limit; lane states go along where they can. */
-  async recycleWhenLarge(slot: Slot, heapMb: number, hasSnapshot: boolean): Promise<boolean> {
-    const limit = heapMb * MIB;
+  /** Replaces a worker whose heap is over a limit, bytes; lane states go along where they can. */
+  async recycleWhenLarge(slot: Slot, limit: number, hasSnapshot: boolean): Promise<boolean> {
     const { nowMs, times } = this.#options;
     if (slot.heapBytes <= limit || slot.state !== "free") return false;
     const sinceMs = nowMs() - (this.#recycledAtMs.get(slot) ?? -Infinity);

@@ -79,11 +79,10 @@ export class Pipelines {
     const bounds = this.#bounds.filter((bound) => isBoundTo(bound, channel));
     if (bounds.length === 0) return null;
     const pipeline = this.#pipelineOf(bounds);
-    const isOnItsWay = pipeline.lanes.all().some((lane) => lane.channel === channel);
-    if (!isOnItsWay && !pipeline.servingVersions.some((one) => matchesChannel(one, channel))) {
-      return null;
-    }
-    return new Route(pipeline, channel);
+    const isMatched = pipeline.servingVersions.some((one) => matchesChannel(one, channel));
+    // What is still on its way comes first, also when nothing is to be done any more.
+    const isOpen = isMatched || pipeline.lanes.all().some((lane) => lane.channel === channel);
+    return isOpen ? new Route(pipeline, channel) : null;
   }
 
   #pipelineOf(bounds: readonly Bound[]): Pipeline {

@@ -96,8 +96,8 @@ export class TransformHostRunner {
     const over = Promise.withResolvers<void>();
     const timer = setTimeout(over.resolve, withinMs);
     await Promise.race([Promise.all(pipelines.map((one) => one.settled())), over.promise]);
-    clearTimeout(timer);
     await Promise.race([this.#deployments?.stop(), over.promise]);
+    clearTimeout(timer);
     await Promise.all(
       pipelines.map(async (pipeline) => {
         const sets = setsOf(pipeline);

@@ -4,11 +4,12 @@ import type { Bound, Version } from "./binding.ts";
 import { Breaker } from "./breaker.ts";
 import { Crew } from "./crew.ts";
 import type { CrewOptions, CrewOwner } from "./crew.ts";
-import { Fifo } from "./fifo.ts";
+import type { Fifo } from "./fifo.ts";
 import { hostFault, slabOf, takeFlight } from "./flight.ts";
 import type { Flight, FlightFault } from "./flight.ts";
 import { TARGET_CROSSING_MS } from "./host-options.ts";
 import type { Lane } from "./lane.ts";
+import { ReadyLanes } from "./ready-lanes.ts";
 import { isolate } from "./retry.ts";
 import { mergeManifests } from "./set-limits.ts";
 import type { SetLimits } from "./set-limits.ts";
@@ -17,6 +18,7 @@ import type { Loss, Slot } from "./slot.ts";
 import { Tally } from "./trial.ts";
 import type { Watchdog } from "./watchdog.ts";
 
+const MIB = 1024 * 1024;
 /** First guess of a message's run time, ms: the first crossings are small. */
 const FIRST_RUN_MS = TARGET_CROSSING_MS / 32;
 
@@ -68,11 +70,10 @@ export class WorkerSet implements CrewOwner {
   readonly #options: WorkerSetOptions;
   readonly #owner: WorkerSetOwner;
   readonly #writer = new SlabWriter();
-  #queues: readonly Fifo<Lane>[] = [new Fifo()];
-  /** Flights that isolate a fault, in front of anything else of that worker. */
-  readonly #isolating: readonly Fifo<Flight>[];
-  /** What is let through an open breaker. */
+  readonly #ready: ReadyLanes;
+  /** What is let through an open breaker: first its lane, until a worker is there, then its flight. */
   #probe: Lane | null = null;
+  #probeFlight: Flight | null = null;
   #averageRunMs = FIRST_RUN_MS;
   #nextSlot = 0;
   #isClosed = false;
@@ -92,7 +93,7 @@ export class WorkerSet implements CrewOwner {
     this.#owner = owner;
     this.breaker = new Breaker(options.times.breakerWindowMs, options.times.probeIntervalMs);
     this.crew = new Crew(options, this);
-    this.#isolating = this.crew.slots.map(() => new Fifo());
+    this.#ready = new ReadyLanes(options.workers);
     for (const slot of this.crew.slots) {
       options.watchdog.add({
         slot,
@@ -117,18 +118,12 @@ export class WorkerSet implements CrewOwner {
 
   /** Puts a lane that has something to run into line. */
   enqueue(lane: Lane): void {
-    lane.state = "ready";
-    const queue = this.#queues[this.#queues.length === 1 ? 0 : lane.hash % this.#queues.length];
-    queue?.push(lane);
+    this.#ready.push(lane);
   }
 
   /** Takes all lanes that wait out of line. */
   takeReady(): Lane[] {
-    const lanes: Lane[] = [];
-    for (const queue of this.#queues) {
-      for (let lane = queue.shift(); lane !== undefined; lane = queue.shift()) lanes.push(lane);
-    }
-    return lanes;
+    return this.#ready.takeAll();
   }
 
   /** Gives free workers what waits. */
@@ -156,11 +151,7 @@ export class WorkerSet implements CrewOwner {
       names: manifests.map(({ name, version }) => ({ name, version })),
       maxEmissions: manifests.reduce((sum, { limits }) => sum + limits.maxEmissions, 0),
     };
-    const queues = this.limits.isPinned ? this.slots.length : 1;
-    if (queues === this.#queues.length) return;
-    const waiting = this.takeReady();
-    this.#queues = Array.from({ length: queues }, () => new Fifo());
-    for (const lane of waiting) this.enqueue(lane);
+    this.#ready.pin(this.limits.isPinned);
   }
 
   freed(): void {
@@ -176,7 +167,12 @@ export class WorkerSet implements CrewOwner {
       if (probe !== null) this.#owner.giveUpLane(this, probe);
       return false;
     }
-    if (this.breaker.recordLoss(this.#options.nowMs())) {
+    const working = this.slots.find(({ state }) => state === "free" || state === "busy");
+    if (working !== undefined && !this.limits.isPinned) {
+      // The others do its work until it comes back: no reason to give up on all.
+      this.#ready.moveIsolating(slot.index, working.index);
+      this.pump();
+    } else if (this.breaker.recordLoss(this.#options.nowMs())) {
       this.#trip();
       return false;
     }
@@ -184,7 +180,7 @@ export class WorkerSet implements CrewOwner {
   }
 
   replied(slot: Slot, flight: Flight, reply: BatchReply): void {
-    if (this.breaker.isOpen) this.#probeSucceeded();
+    if (flight === this.#probeFlight) this.#probeSucceeded();
     if (reply.fault === null) this.#settle(slot, flight, reply);
     else {
       const { stage, index, fault } = reply.fault;
@@ -192,9 +188,10 @@ export class WorkerSet implements CrewOwner {
       this.#isolate(slot, flight, { fault, stage, suspect: index, workerLost: false });
     }
     const { heapMb, hasSnapshot } = this.limits;
-    void this.crew.recycleWhenLarge(slot, heapMb, hasSnapshot).then((isRecycled) => {
-      if (isRecycled) this.#owner.recycled(slot);
-    });
+    if (slot.heapBytes > heapMb * MIB)
+      void this.crew.recycleWhenLarge(slot, heapMb * MIB, hasSnapshot).then((isRecycled) => {
+        if (isRecycled) this.#owner.recycled(slot);
+      });
     this.pump();
   }
 
@@ -203,9 +200,7 @@ export class WorkerSet implements CrewOwner {
     this.#owner.lost(this, slot, loss);
     const isExpected = flight?.isolation?.isLossExpected() ?? false;
     flight?.isolation?.onLoss();
-    const isOpenAlready = this.breaker.isOpen;
-    const isTripped =
-      (!isExpected || isOpenAlready) && this.breaker.recordLoss(this.#options.nowMs());
+    const isTripped = this.#countLoss(flight, isExpected);
     if (flight !== null) {
       this.#isolate(slot, flight, {
         fault: hostFault(reason, "WorkerLost", message),
@@ -251,26 +246,31 @@ export class WorkerSet implements CrewOwner {
 
   /** Everything of the set that is out and not on a worker, for when nothing can run any more. */
   takeIsolating(): Flight[] {
-    const flights: Flight[] = [];
-    for (const queue of this.#isolating) {
-      for (let flight = queue.shift(); flight !== undefined; flight = queue.shift()) {
-        flights.push(flight);
-      }
+    return this.#ready.takeIsolating();
+  }
+
+  /** True when this loss opens the breaker. */
+  #countLoss(flight: Flight | null, isExpected: boolean): boolean {
+    const nowMs = this.#options.nowMs();
+    if (!this.breaker.isOpen) return !isExpected && this.breaker.recordLoss(nowMs);
+    if (flight !== null && flight === this.#probeFlight) {
+      this.#probeFlight = null;
+      this.breaker.failProbe(nowMs);
     }
-    return flights;
+    return false;
   }
 
   #feed(slot: Slot): void {
-    const again = this.#isolating[slot.index]?.shift();
+    const again = this.#ready.nextIsolating(slot.index);
     if (again !== undefined) {
       this.#runAgain(slot, again);
       return;
     }
     const { batch, batchBytes } = this.limits;
-    const queue = this.#queues.length === 1 ? this.#queues[0] : this.#queues[slot.index];
-    if (queue === undefined || queue.length === 0) return;
+    const queue = this.#ready.of(slot.index);
+    if (queue.length === 0) return;
     // Lanes are shared out between the workers that are free.
-    const free = this.#queues.length === 1 ? this.#freeCount() : 1;
+    const free = this.#ready.isShared ? this.#freeCount() : 1;
     let lanes = Math.ceil(queue.length / free);
     const messages = Math.max(
       1,
@@ -351,11 +351,7 @@ export class WorkerSet implements CrewOwner {
       return;
     }
     this.flightCount += flights.length - 1;
-    // In front of what an earlier fault has left over, which comes behind this flight in its lanes.
-    const queue = this.#isolating[slot.index] as Fifo<Flight>;
-    const behind = queue.length;
-    for (const part of flights) queue.push(part);
-    for (let i = 0; i < behind; i++) queue.push(queue.shift() as Flight);
+    this.#ready.isolate(slot.index, flights);
   }
 
   #trip(): void {
@@ -368,7 +364,7 @@ export class WorkerSet implements CrewOwner {
   #pumpOpen(): void {
     const { breaker } = this;
     if (this.#probe === null && breaker.mayProbe(this.#options.nowMs())) {
-      this.#probe = this.#takeFirst();
+      this.#probe = this.#ready.takeFirst();
       if (this.#probe !== null) breaker.beginProbe();
     }
     const probe = this.#probe;
@@ -390,19 +386,13 @@ export class WorkerSet implements CrewOwner {
     const flight = takeFlight(next, { messages: 1, bytes: this.limits.batchBytes });
     if (flight === null || flight.crossing.length === 0) breaker.cancelProbe();
     if (flight === null) return;
+    this.#probeFlight = flight;
     this.flightCount++;
     this.#run(slot, flight);
   }
 
-  #takeFirst(): Lane | null {
-    for (const queue of this.#queues) {
-      const lane = queue.shift();
-      if (lane !== undefined) return lane;
-    }
-    return null;
-  }
-
   #probeSucceeded(): void {
+    this.#probeFlight = null;
     this.breaker.close();
     this.#owner.tripped(false);
     for (const slot of this.slots) this.crew.revive(slot);

@@ -1,5 +1,6 @@
 import type { TraceRequest } from "../../tracing/bus-tracer.ts";
-import { readTraceRequest } from "../../tracing/trace-request.ts";
+import type { TraceRuleChange } from "../../tracing/debug-rules.ts";
+import { readRuleChange, readTraceRequest } from "../../tracing/trace-request.ts";
 
 /** What nodes say to one another, as JSON on the control channel. */
 export type ControlMessage =
@@ -16,6 +17,8 @@ export type ControlMessage =
   | { readonly type: "done"; readonly id: string; readonly closed: number }
   /** Tell your part of a publication's trace. */
   | { readonly type: "trace"; readonly request: TraceRequest }
+  /** This is traced from now on, or no longer. */
+  | { readonly type: "trace-rule"; readonly change: TraceRuleChange }
   /** Look at what is remembered: something was added without a word. */
   | { readonly type: "sync" }
   /** Redis has lost its data: write yours again. */
@@ -34,7 +37,7 @@ export function readControlMessage(bytes: Buffer): ControlMessage | null {
     return null;
   }
   if (typeof value !== "object" || value === null) return null;
-  const { type, from, id, text, atMs, closed, request } = value as Record<string, unknown>;
+  const { type, from, id, text, atMs, closed, request, change } = value as Record<string, unknown>;
   switch (type) {
     case "disconnect":
     case "revoke":
@@ -47,6 +50,10 @@ export function readControlMessage(bytes: Buffer): ControlMessage | null {
     case "trace": {
       const asked = readTraceRequest(request);
       return asked === null ? null : { type, request: asked };
+    }
+    case "trace-rule": {
+      const told = readRuleChange(change);
+      return told === null ? null : { type, change: told };
     }
     case "sync":
     case "erased":

@@ -3,6 +3,7 @@ import { BrokerError } from "../../api.ts";
 import type { DisconnectTarget, LocalDirectory, RevokeTarget } from "../../directory.ts";
 import type { Clock, Logger } from "../../ports.ts";
 import type { TraceRequest } from "../../tracing/bus-tracer.ts";
+import type { TraceRuleChange } from "../../tracing/debug-rules.ts";
 import { randomId } from "../epoch.ts";
 import { readControlMessage, writeControlMessage } from "./control-message.ts";
 import type { ControlMessage } from "./control-message.ts";
@@ -35,6 +36,8 @@ export interface ControlOptions {
   readonly erased: () => void;
   /** A node asks for this one's part of a trace. */
   readonly traceAsked?: (request: TraceRequest) => void;
+  /** A node, which may be this one, tells what to trace. */
+  readonly traceRuleChanged?: (change: TraceRuleChange) => void;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -129,6 +132,9 @@ export class Control {
         return;
       case "trace":
         this.#options.traceAsked?.(message.request);
+        return;
+      case "trace-rule":
+        this.#options.traceRuleChanged?.(message.change);
         return;
       case "erased":
         this.#options.erased();
@@ -235,6 +241,17 @@ export class Control {
       await this.#answer(to, writeControlMessage({ type: "trace", request }));
     } catch (error) {
       this.#options.logger.log("debug", "trace_not_asked", { error: messageOf(error) });
+    }
+  }
+
+  /** Tells all nodes what to trace. Never rejects. */
+  async tellTraceRule(change: TraceRuleChange): Promise<void> {
+    const { keys, home, logger } = this.#options;
+    try {
+      const message = writeControlMessage({ type: "trace-rule", change });
+      await home.call(home.shard.publishCommand, keys.home("control"), message);
+    } catch (error) {
+      logger.log("warn", "trace_rule_not_told", { error: messageOf(error) });
     }
   }
 

@@ -5,6 +5,7 @@ import type {
   TracePeers,
   TraceRequest,
 } from "../../tracing/bus-tracer.ts";
+import type { TraceRuleChange } from "../../tracing/debug-rules.ts";
 import type { PublishTrace } from "../../tracing/publish-trace.ts";
 import { messageOf } from "./lease-home.ts";
 import type { OutboxBatch, OutboxGroup, SendOutcome } from "./outbox.ts";
@@ -25,6 +26,8 @@ export interface EngineTracingOptions {
   readonly shardAt: (partition: number) => Shard | null;
   /** Sends a request to another node's run. */
   readonly ask: (producer: string, request: TraceRequest) => void;
+  /** Tells all nodes what to trace. */
+  readonly tellRule: (change: TraceRuleChange) => void;
 }
 
 /**
@@ -57,6 +60,14 @@ export class EngineTracing implements TracePeers {
 
   ask(producer: string, request: TraceRequest): void {
     this.#options.ask(producer, request);
+  }
+
+  tellRule(change: TraceRuleChange): void {
+    this.#options.tellRule(change);
+  }
+
+  ruleChanged(change: TraceRuleChange): void {
+    this.#tracer?.ruleChanged(change);
   }
 
   asked(request: TraceRequest): void {

@@ -1,6 +1,7 @@
 import type { Directory, LocalDirectory } from "../../directory.ts";
 import type { Clock, Logger } from "../../ports.ts";
 import type { TraceRequest } from "../../tracing/bus-tracer.ts";
+import type { TraceRuleChange } from "../../tracing/debug-rules.ts";
 import { Control } from "./control.ts";
 import { RedisDirectory, sweepDirectory } from "./directory.ts";
 import type { Keys } from "./keys.ts";
@@ -36,6 +37,8 @@ export interface MembershipOptions {
   readonly isAllowed: () => boolean;
   /** A node asks for this one's part of a trace. */
   readonly traceAsked?: (request: TraceRequest) => void;
+  /** A node, which may be this one, tells what to trace. */
+  readonly traceRuleChanged?: (change: TraceRuleChange) => void;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly stats: MembershipStats;
@@ -108,6 +111,11 @@ export class Membership {
   /** Asks another node's run for its part of a trace. */
   askTrace(producer: string, request: TraceRequest): void {
     void this.#control?.askTrace(producer, request);
+  }
+
+  /** Tells all nodes what to trace. */
+  tellTraceRule(change: TraceRuleChange): void {
+    void this.#control?.tellTraceRule(change);
   }
 
   /** Joins the others. Resolves once it has, however long that takes. */

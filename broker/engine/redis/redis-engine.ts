@@ -89,6 +89,7 @@ export class RedisEngine implements Engine {
       partitionOf: (channel) => this.#keys.partition(channel),
       shardAt: (partition) => this.#partitions.shardAt(partition),
       ask: (producer, request) => this.#membership.askTrace(producer, request),
+      tellRule: (change) => this.#membership.tellTraceRule(change),
     });
     this.#reach = new Reach({
       partitionCount: options.partitions,
@@ -120,6 +121,7 @@ export class RedisEngine implements Engine {
     });
     this.#membership = new Membership({
       traceAsked: (request) => this.#tracing.asked(request),
+      traceRuleChanged: (change) => this.#tracing.ruleChanged(change),
       keys: this.#keys,
       shardOf: (partition) => this.#partitions.shardAt(partition),
       incarnation,

@@ -98,6 +98,30 @@ describeWithRedis("tracing across nodes", () => {
     expect(pair.collector.traces).toHaveLength(2);
   });
 
+  test("a local-first channel's own subscribers are in its trace before Redis is", async () => {
+    await using pair = await startPair({
+      traceRate: 1,
+      historySize: 0,
+      delivery: "local-first",
+    });
+    await using publisher = await ProtocolClient.connect(pair.publishing.url);
+    await using subscriber = await ProtocolClient.connect(pair.subscribed.url);
+    await publisher.subscribe("a");
+    await subscriber.subscribe("a");
+    await publisher.publish("a", "x");
+    const there = await pair.collector.first(of("n_sub"));
+    const [first, second] = await pair.collector.until(of("n_pub"), 2);
+    const { traceId } = there;
+    expect(first).toMatchObject({
+      traceId,
+      busSend: null,
+      fanOut: { subscribers: 1 },
+      deliveries: [{ connection: publisher.connectionId, outcome: "delivered" }],
+    });
+    expect(second).toMatchObject({ traceId, busSend: { error: null }, fanOut: null });
+    expect(there).toMatchObject({ busReceive: { fromNode: "n_pub" }, fanOut: { subscribers: 1 } });
+  });
+
   test("what is not traced says nothing on its way", async () => {
     await using pair = await startPair();
     await using subscriber = await ProtocolClient.connect(pair.subscribed.url);
@@ -172,6 +196,19 @@ describeWithRedis("tracing across nodes", () => {
       busSend: { error: "unavailable", batchSize: 1 },
       fanOut: null,
     });
+  });
+
+  test("a rule set on one node holds on all of them, until it is removed", async () => {
+    await using pair = await startPair();
+    await using publisher = await ProtocolClient.connect(pair.publishing.url);
+    const [there, here] = [pair.subscribed.broker.api.traces, pair.publishing.broker.api.traces];
+    const { id } = there.addRule({ channel: "a.>", user: null, connection: null, ttlMs: 60_000 });
+    await pair.redis.waitFor(() => here.rules().length === 1, "the other node knows the rule");
+    await publisher.publish("a.b", "x");
+    const trace = await pair.collector.first(of("n_pub"));
+    expect(trace).toMatchObject({ reason: "debug", publication: { channel: "a.b" } });
+    expect(there.removeRule(id)).toBeTrue();
+    await pair.redis.waitFor(() => here.rules().length === 0, "the other node has ended it");
   });
 
   test("the nodes' clock is that of Redis", async () => {

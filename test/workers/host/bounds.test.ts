@@ -148,3 +148,24 @@ test("keys keep their own order, and messages without an order all arrive", asyn
     }
   }
 });
+
+test("a worker that cannot be started again leaves its work to the others", async () => {
+  const body = `if (text === "exit" && context.state === 0) process.exit(1); m.replace(text + "!");`;
+  const extra = "setup: (_, host) => host.worker,";
+  await using harness = await RunnerHarness.start({
+    files: { "w.ts": plugin(body, { extra }) },
+    bindings: [{ use: "./w.ts", channels: ["in.>"], onError: "drop", workers: 2 }],
+    times: { respawnDelayMs: 1, longestRespawnDelayMs: 1 },
+  });
+  await harness.folder.write("w.ts", "export default {;");
+  const failedStarts = (): number =>
+    harness.logger.events().filter((event) => event === "transform_worker_start_failed").length;
+  // More often than the breaker would bear, if nobody else were there.
+  while (failedStarts() < 8) {
+    harness.publishAll("in.x", ["1", "exit", "2"]);
+    await harness.allSettled();
+  }
+  expect(harness.faults()).toEqual([]);
+  expect(new Set(harness.types("in.x"))).toEqual(new Set(["publish"]));
+  expect(harness.runner.status()[0]?.state).toBe("degraded");
+});
