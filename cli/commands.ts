@@ -33,6 +33,14 @@ export const COMMANDS = {
     summary: "write, test, measure and deploy transforms",
     load: async () => (await import("./transform.ts")).transform,
   },
+  slow: {
+    summary: "list the subscribers that get publications too late",
+    load: async () => (await import("./slow.ts")).slow,
+  },
+  trace: {
+    summary: "show where the time of a publication went",
+    load: async () => (await import("./trace.ts")).trace,
+  },
   demo: {
     summary: "watch a broker at work: a market feed and several subscribers",
     load: async () => (await import("./demo.ts")).demo,

@@ -28,6 +28,8 @@ export interface QueueTracerOptions {
   readonly clock: Clock;
   readonly slow: SlowList;
   readonly places: BusPlaces;
+  /** Whether batches are looked at that have no traced publication: only then are their times known. */
+  readonly isOn: boolean;
 }
 
 /** Traces what a session's queue made late, or lost. */
@@ -39,8 +41,9 @@ export class QueueTracer {
   }
 
   /** Batches that waited were handed to the socket now, oldest first. */
-  handedOver(session: Session, waited: readonly Waited[]): void {
+  handedOver(session: Session, all: readonly Waited[]): void {
     const { outlet, clock } = this.#options;
+    const waited = this.#known(all);
     const nowMs = clock.nowMs();
     const [oldest] = waited;
     if (oldest === undefined) return;
@@ -74,8 +77,9 @@ export class QueueTracer {
   }
 
   /** Batches that waited will never leave. The newest is told: of all it is missed longest. */
-  lost(session: Session, waited: readonly Waited[], reason: DropReason): void {
+  lost(session: Session, all: readonly Waited[], reason: DropReason): void {
     const { outlet, clock } = this.#options;
+    const waited = this.#known(all);
     const newest = waited.at(-1);
     if (newest === undefined) return;
     let told = 0;
@@ -101,6 +105,10 @@ export class QueueTracer {
       ],
       dropped: 1,
     });
+  }
+
+  #known(waited: readonly Waited[]): readonly Waited[] {
+    return this.#options.isOn ? waited : waited.filter(({ stamp }) => stamp.traces.length > 0);
   }
 
   /** Tells one more delivery of publications that are traced anyway. */

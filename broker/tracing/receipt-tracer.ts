@@ -4,6 +4,7 @@ import type { Clock } from "../ports.ts";
 import type { Session } from "../session.ts";
 import type { DeliveryStamp } from "./delivery-stamp.ts";
 import { MAX_TRACED_DELIVERIES } from "./delivery-stamp.ts";
+import type { TracedDelivery } from "./delivery-trace.ts";
 import { deliveryOf } from "./fan-out-tracer.ts";
 import type { FlightRecord, FlightRecorder } from "./flight-recorder.ts";
 import { lateTraceId, stampTrace } from "./late-trace.ts";
@@ -68,8 +69,12 @@ export class ReceiptTracer {
     const quality = qualityOf(receipt.uncertaintyMs, latencyMs, isClamped);
     stats.e2e[quality].record(latencyMs);
     const { slowMs } = channel.stream.options;
-    if (slowMs === 0 || latencyMs - (receipt.uncertaintyMs ?? 0) <= slowMs) return;
-    const traceId = this.#late(session, channel, record, { ...receipt, receivedMs, isClamped });
+    const seen = { ...receipt, receivedMs, isClamped };
+    if (slowMs === 0 || latencyMs - (receipt.uncertaintyMs ?? 0) <= slowMs) {
+      this.#inTime(session, channel, record, seen);
+      return;
+    }
+    const traceId = this.#late(session, channel, record, seen);
     if (traceId !== null) {
       const spanId = spanIdOf(traceId, "deliver.late", outlet.node, session.id);
       stats.e2e[quality].exemplify({ traceId, spanId, valueMs: latencyMs, atMs: receivedMs });
@@ -86,12 +91,17 @@ export class ReceiptTracer {
     });
   }
 
-  #late(
-    session: Session,
-    channel: Channel,
-    record: FlightRecord,
-    receipt: Receipt & { readonly receivedMs: number; readonly isClamped: boolean },
-  ): string | null {
+  /** A publication that is traced anyway also tells when it reached this client. */
+  #inTime(session: Session, channel: Channel, record: FlightRecord, seen: Seen): void {
+    const { outlet } = this.#options;
+    const known = outlet.recent.atPlace(channel.name, channel.stream.epoch, seen.offset);
+    if (known === null || outlet.recent.find(known.traceId).length >= MAX_TRACED_DELIVERIES) return;
+    const handedOverMs = outlet.time.at(record.fanOutEndedMs);
+    const delivery = deliveryOf(session, "delivered", handedOverMs, partsOf(seen));
+    outlet.emit({ ...known, deliveries: [delivery] });
+  }
+
+  #late(session: Session, channel: Channel, record: FlightRecord, seen: Seen): string | null {
     const { outlet, clock, places } = this.#options;
     const nowMs = clock.nowMs();
     if (nowMs - session.tracedLateMs < SESSION_PAUSE_MS) {
@@ -101,17 +111,19 @@ export class ReceiptTracer {
     if (!outlet.admit("slow")) return null;
     session.tracedLateMs = nowMs;
     const stamp = stampOf(channel, record);
-    const { offset, receivedMs, isClamped, uncertaintyMs } = receipt;
+    const { offset } = seen;
     const delivery = deliveryOf(session, "late", outlet.time.at(record.fanOutEndedMs), {
-      receivedMs,
-      isClamped,
-      clockUncertaintyMs: uncertaintyMs ?? 0,
+      ...partsOf(seen),
       queuedBytes: session.outbound.queuedBytes,
     });
     const known = outlet.recent.atPlace(channel.name, stamp.epoch, offset);
+    if (known !== null) {
+      outlet.emit({ ...known, deliveries: [delivery] });
+      return known.traceId;
+    }
     const part: LatePart = {
-      traceId: known?.traceId ?? lateTraceId(stamp, offset),
-      reason: known?.reason ?? "slow",
+      traceId: lateTraceId(stamp, offset),
+      reason: "slow",
       offset,
       deliveries: [delivery],
       anomalies: [],
@@ -119,9 +131,19 @@ export class ReceiptTracer {
       dropped: 0,
     };
     outlet.emit(stampTrace(stamp, part, outlet, places));
-    if (known === null) places.ask(stamp, part);
+    places.ask(stamp, part);
     return part.traceId;
   }
+}
+
+/** A receipt, with the time it stands for on the cluster's clock. */
+interface Seen extends Receipt {
+  readonly receivedMs: number;
+  readonly isClamped: boolean;
+}
+
+function partsOf({ receivedMs, isClamped, uncertaintyMs }: Seen): Partial<TracedDelivery> {
+  return { receivedMs, isClamped, clockUncertaintyMs: uncertaintyMs ?? 0 };
 }
 
 function qualityOf(

@@ -37,12 +37,13 @@ export class RecentTraces {
     return this.#traces.get(traceId) ?? [];
   }
 
-  /** The trace of a publication at this place, if it has one: a later part of it then joins that. */
+  /** How a publication at this place went out from here, if that was traced: more of it then joins that. */
   atPlace(channel: string, epoch: string, offset: number): DeliveryTrace | null {
     for (const parts of this.#traces.values()) {
       for (const part of parts) {
-        const { publication } = part;
-        if (publication.offset !== offset || publication.channel !== channel) continue;
+        const { publication, fanOut } = part;
+        if (fanOut === null || publication.offset !== offset || publication.channel !== channel)
+          continue;
         if (publication.epoch === epoch) return part;
       }
     }

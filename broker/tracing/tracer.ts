@@ -64,7 +64,8 @@ export class Tracer {
     this.rules = rules;
     this.ingest = new IngestTracer({ outlet, rules, clock });
     this.fanOut = new FanOutTracer({ outlet, recorder, places: bus });
-    this.queues = new QueueTracer({ outlet, clock, slow, places: bus });
+    const isOn = recorder !== null;
+    this.queues = new QueueTracer({ outlet, clock, slow, places: bus, isOn });
     this.receipts = new ReceiptTracer({ outlet, clock, recorder, slow, places: bus });
   }
 

@@ -33,11 +33,27 @@ interface ErrorAnswer {
   };
 }
 
+/** A broker that was reached, and refuses. */
+export class RefusedError extends CliError {
+  /** Of the HTTP answer. */
+  readonly status: number;
+
+  constructor(message: string, status: number) {
+    super(message);
+    this.status = status;
+  }
+}
+
 /**
  * Asks the server API of a broker.
- * @throws CliError when it cannot be reached, or refuses
+ * @throws CliError when it cannot be reached; RefusedError
  */
-export async function ask(options: AdminOptions, path: string, body?: object): Promise<unknown> {
+export async function ask(
+  options: AdminOptions,
+  path: string,
+  body?: object,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<unknown> {
   const base = brokerUrl(options.url ?? process.env["TICKWIRE_URL"] ?? DEFAULT_URL);
   const token = options.token ?? process.env["TICKWIRE_TOKEN"] ?? "";
   let response: Response;
@@ -47,6 +63,7 @@ export async function ask(options: AdminOptions, path: string, body?: object): P
       headers: {
         ...(token === "" ? {} : { authorization: `Bearer ${token}` }),
         ...(body === undefined ? {} : { "content-type": "application/json" }),
+        ...headers,
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       signal: AbortSignal.timeout(ANSWER_MS),
@@ -58,7 +75,7 @@ export async function ask(options: AdminOptions, path: string, body?: object): P
   const text = await response.text();
   const answer = parsed(text);
   if (response.ok) return answer;
-  throw new CliError(refusal(base, response.status, answer));
+  throw new RefusedError(refusal(base, response.status, answer), response.status);
 }
 
 function refusal(base: string, status: number, answer: unknown): string {

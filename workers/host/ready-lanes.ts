@@ -69,8 +69,8 @@ export class ReadyLanes {
     }
   }
 
-  takeIsolating(): Flight[] {
-    return this.#isolating.flatMap((queue) => drained(queue));
+  takeIsolating(worker: number): Flight[] {
+    return drained(this.#isolating[worker] as Fifo<Flight>);
   }
 }
 

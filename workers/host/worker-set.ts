@@ -74,6 +74,8 @@ export class WorkerSet implements CrewOwner {
   /** What is let through an open breaker: first its lane, until a worker is there, then its flight. */
   #probe: Lane | null = null;
   #probeFlight: Flight | null = null;
+  /** Flights to be run again, whose lanes' states are being built. */
+  readonly #preparing = new Map<Slot, Flight>();
   #averageRunMs = FIRST_RUN_MS;
   #nextSlot = 0;
   #isClosed = false;
@@ -246,7 +248,9 @@ export class WorkerSet implements CrewOwner {
 
   /** Everything of the set that is out and not on a worker, for when nothing can run any more. */
   takeIsolating(): Flight[] {
-    return this.#ready.takeIsolating();
+    const preparing = [...this.#preparing.values()];
+    this.#preparing.clear();
+    return [...preparing, ...this.slots.flatMap(({ index }) => this.#ready.takeIsolating(index))];
   }
 
   /** True when this loss opens the breaker. */
@@ -321,7 +325,10 @@ export class WorkerSet implements CrewOwner {
     }
     const { incarnation } = slot;
     slot.state = "starting";
+    this.#preparing.set(slot, flight);
     void Promise.all(preparing).then(() => {
+      if (this.#preparing.get(slot) !== flight) return;
+      this.#preparing.delete(slot);
       const isSame = slot.incarnation === incarnation;
       if (isSame) slot.state = "free";
       if (isSame && !this.#isClosed) this.#run(slot, flight);
@@ -356,12 +363,18 @@ export class WorkerSet implements CrewOwner {
 
   #trip(): void {
     this.#owner.tripped(true);
-    for (const flight of this.takeIsolating()) this.#owner.giveUp(this, flight, TRIPPED);
-    for (const lane of this.takeReady()) this.#owner.giveUpLane(this, lane);
+    this.#pumpOpen();
   }
 
   /** Nothing crosses but a probe, when it is time for one. */
   #pumpOpen(): void {
+    for (const slot of this.slots) {
+      // What waits to be isolated comes behind what the worker is at.
+      if (slot.flight !== null || this.#preparing.has(slot)) continue;
+      for (const flight of this.#ready.takeIsolating(slot.index)) {
+        this.#owner.giveUp(this, flight, TRIPPED);
+      }
+    }
     const { breaker } = this;
     if (this.#probe === null && breaker.mayProbe(this.#options.nowMs())) {
       this.#probe = this.#ready.takeFirst();

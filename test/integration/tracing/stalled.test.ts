@@ -47,6 +47,8 @@ const isDropped = ({ deliveries }: DeliveryTrace): boolean =>
 const isLate = ({ deliveries }: DeliveryTrace): boolean =>
   deliveries.some(({ outcome }) => outcome === "late");
 
+const isReceived = ({ deliveries }: DeliveryTrace): boolean => (deliveries[0]?.receivedMs ?? 0) > 0;
+
 test("a subscriber that is closed for being slow is named by a trace of what it lost", async () => {
   await using node = await startTracedBroker({ ...LARGE, outboundBytes: 5 * BLOCK.length });
   await using frozen = await stalled(node, "feed");
@@ -114,6 +116,24 @@ test("of a traced publication, a delivery that had to wait is told when it is ma
   expect(told.publication).toEqual(queued.publication);
 });
 
+test("without the flight recorder nothing is traced afterwards, and what is chosen still is", async () => {
+  await using node = await startTracedBroker({ ...LARGE, slowMs: 1, flightRecorder: 0 });
+  await using frozen = await stalled(node, "feed");
+  await using publisher = await ProtocolClient.connect(node.url);
+  await publishUntilQueued(node, publisher, "feed", 2 * BLOCK.length);
+  await frozen[Symbol.asyncDispose]();
+  const { stats, traces } = node.broker.api;
+  while (!stats.dropsByReason.has("closed")) await publisher.ping();
+  expect(node.collector.traces).toEqual([]);
+  expect(stats.tracing.stages.fanout.count).toBe(0);
+  traces.addRule({ channel: "feed", user: null, connection: null, ttlMs: 60_000 });
+  await publisher.publish("feed", "x");
+  expect(await node.collector.first()).toMatchObject({
+    reason: "debug",
+    fanOut: { subscribers: 0 },
+  });
+});
+
 test("many that stall together give a bounded number of traces, and the rest is counted", async () => {
   const MANY = 24;
   await using node = await startTracedBroker({ ...LARGE, slowMs: 0 });
@@ -146,11 +166,11 @@ test("a receipt that shows a late delivery is traced, with what the client says 
     encodeReceipt({ channelId, offset, receivedAtMs: pong.serverTimeMs + 20, uncertaintyMs: 0 }),
   );
   // What has not happened yet cannot have been received: it is taken as now, which is soon late enough.
-  while (node.collector.traces.length === 0) {
+  while (!node.collector.traces.some(isReceived)) {
     const { serverTimeMs: receivedAtMs } = await client.ping();
     client.send(encodeReceipt({ channelId, offset, receivedAtMs, uncertaintyMs: 0 }));
   }
-  const trace = await node.collector.first();
+  const trace = await node.collector.first(isReceived);
   expect(trace).toMatchObject({
     reason: "slow",
     publication: { channel: "feed", offset },
@@ -165,8 +185,24 @@ test("a receipt that shows a late delivery is traced, with what the client says 
   expect(node.broker.api.traces.slow(10)[0]).toMatchObject({ seenBy: "receipt", channel: "feed" });
 });
 
+test("a receipt in time completes the trace of a publication that is traced anyway", async () => {
+  await using node = await startTracedBroker({ traceRate: 1 });
+  await using client = await ProtocolClient.connect(node.url);
+  const { channelId } = await client.subscribe("feed");
+  const { offset } = await client.publish("feed", "x");
+  const { traceId } = await node.collector.first();
+  const { serverTimeMs: receivedAtMs } = await client.ping();
+  client.send(encodeReceipt({ channelId, offset, receivedAtMs, uncertaintyMs: 2 }));
+  expect(await node.collector.first(isReceived)).toMatchObject({
+    traceId,
+    reason: "head",
+    deliveries: [{ connection: client.connectionId, outcome: "delivered", clockUncertaintyMs: 2 }],
+  });
+  expect(node.broker.api.traces.slow(10)).toEqual([]);
+});
+
 test("receipts for what a connection is not subscribed to, or was never sent, are ignored", async () => {
-  await using node = await startTracedBroker({ slowMs: 1 });
+  await using node = await startTracedBroker({ slowMs: 60_000 });
   await using owner = await ProtocolClient.connect(node.url);
   const { channelId } = await owner.subscribe("private");
   const { offset } = await owner.publish("private", "x");

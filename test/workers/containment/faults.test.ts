@@ -5,7 +5,7 @@ import { plugin, RunnerHarness } from "../host/runner-harness.ts";
 import { ENDLESS_WASM_HEAD } from "./endless-wasm.ts";
 
 const HEALTHY = plugin(`m.replace(text + "!");`);
-const TIMEOUT = "limits: { timeoutMs: 100, heapMb: 96 },";
+const TIMEOUT = "limits: { timeoutMs: 300, heapMb: 96 },";
 
 /** Two pipelines: one with a fault, and one that must not notice. */
 async function startBoth(faulty: string, isolation: "thread" | "process"): Promise<RunnerHarness> {

@@ -100,7 +100,7 @@ test("a worker's process has an empty environment", async () => {
 test("a thread that cannot be ended is replaced, and does not hold up the exit", async () => {
   const source = plugin(`if (text === "loop") spin(); m.replace(text);`, {
     head: ENDLESS_WASM_HEAD,
-    extra: "limits: { timeoutMs: 100 },",
+    extra: "limits: { timeoutMs: 300 },",
   });
   await using runner = await RunnerProcess.start(source, ["thread", "1", "loop", "2"]);
   expect(await runner.line()).toBe("publish 1");

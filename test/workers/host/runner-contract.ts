@@ -4,7 +4,7 @@ import type { Isolation } from "../../../workers/host/host-types.ts";
 import { plugin, RunnerHarness } from "./runner-harness.ts";
 
 /** Long enough for a loaded machine to begin a message, short enough to be hit often. */
-const TIMEOUT = "limits: { timeoutMs: 100 },";
+const TIMEOUT = "limits: { timeoutMs: 300 },";
 
 /** Tells its version in each output. */
 function telling(version: string): string {

@@ -1,0 +1,90 @@
+import { Attribute, LATENCY_STAGES, latencyAttribute } from "../../otel/attributes.ts";
+import type { LatencyStage } from "../../otel/attributes.ts";
+import { formatSize } from "../format.ts";
+import { formatMs } from "./format-ms.ts";
+import { numberOf, textOf, tookMs } from "./trace-span.ts";
+import type { TraceSpan } from "./trace-span.ts";
+
+/** What a trace blames, and by which attribute one finds it again. */
+export interface Culprit {
+  readonly span: TraceSpan;
+  /** A sentence. */
+  readonly text: string;
+  /** What says so: of that span, or of the delivery. */
+  readonly evidence: { readonly span: TraceSpan; readonly attribute: string };
+}
+
+/** Where a stage of the latency has a span of its own, and what it is in plain words. */
+const STAGES: Readonly<Record<LatencyStage, { operations: readonly string[]; text: string }>> = {
+  client_send: { operations: [], text: "on the way from the publisher to the broker" },
+  ingest: { operations: ["ingest"], text: "in taking it in" },
+  tx_queue: { operations: ["transform"], text: "waiting for a worker of the transform" },
+  tx_run: { operations: ["transform.run"], text: "in the transform" },
+  bus_queue: { operations: ["bus.publish"], text: "waiting to be sent to Redis" },
+  bus: { operations: ["bus.receive", "bus.publish"], text: "on the way through Redis" },
+  fanout: { operations: ["fanout"], text: "in the loop over the subscribers" },
+  socket: { operations: [], text: "waiting for the subscriber's socket" },
+  client_recv: { operations: [], text: "between the socket and the subscriber's application" },
+};
+
+/** Attributes of spans that tell a stage's time themselves. */
+const OWN_ATTRIBUTE: Readonly<Partial<Record<LatencyStage, string>>> = {
+  tx_queue: Attribute.transformQueueMs,
+  tx_run: Attribute.transformRunMs,
+  bus_queue: Attribute.busQueueMs,
+  bus: Attribute.busTransitMs,
+};
+
+/**
+ * The span a trace blames: of a lost delivery itself; else of what failed; else of the stage that took most of the
+ * longest delivery. Null for a trace that has neither.
+ */
+export function findCulprit(spans: readonly TraceSpan[]): Culprit | null {
+  const deliveries = spans.filter((span) => operationOf(span) === "deliver");
+  const lost = deliveries.find(({ error }) => error !== null);
+  if (lost !== undefined) return lostBy(lost);
+  // Of a chain of failures the last to begin is the one that caused the others.
+  const failed = spans.filter(({ error }) => error !== null);
+  const [cause] = failed.toSorted((a, b) => b.startMs - a.startMs);
+  if (cause !== undefined) {
+    const words = cause.errorMessage === null ? "" : ` (${cause.errorMessage})`;
+    const text = `${cause.name} failed: ${cause.error}${words}.`;
+    return { span: cause, text, evidence: { span: cause, attribute: Attribute.errorType } };
+  }
+  const [longest] = deliveries.toSorted((a, b) => tookMs(b) - tookMs(a));
+  return longest === undefined ? null : slowestStage(longest, spans);
+}
+
+function lostBy(span: TraceSpan): Culprit {
+  const who = textOf(span, Attribute.clientId) ?? "a subscriber";
+  const queuedBytes = numberOf(span, Attribute.queuedBytes);
+  const behind = queuedBytes > 0 ? `, with ${formatSize(queuedBytes)} waiting before it` : "";
+  const text = `${who} did not get it: ${span.error}${behind}.`;
+  return { span, text, evidence: { span, attribute: Attribute.dropReason } };
+}
+
+function slowestStage(delivery: TraceSpan, spans: readonly TraceSpan[]): Culprit | null {
+  const times = LATENCY_STAGES.map((stage) => ({
+    stage,
+    ms: numberOf(delivery, latencyAttribute(stage)),
+  }));
+  const [worst] = times.toSorted((a, b) => b.ms - a.ms);
+  if (worst === undefined || worst.ms === 0) return null;
+  const { operations, text } = STAGES[worst.stage];
+  const own = operations
+    .flatMap((operation) => spans.filter((span) => operationOf(span) === operation))
+    .at(0);
+  const attribute = OWN_ATTRIBUTE[worst.stage];
+  const hasOwn = own !== undefined && attribute !== undefined && attribute in own.attributes;
+  return {
+    span: own ?? delivery,
+    text: `${formatMs(worst.ms)} of ${formatMs(tookMs(delivery))} were spent ${text}.`,
+    evidence: hasOwn
+      ? { span: own, attribute }
+      : { span: delivery, attribute: latencyAttribute(worst.stage) },
+  };
+}
+
+export function operationOf(span: TraceSpan): string | null {
+  return textOf(span, Attribute.operationName);
+}
