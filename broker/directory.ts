@@ -4,6 +4,8 @@ import type { ChannelSummary, ConnectionSummary } from "./api.ts";
 import type { Channel } from "./channel.ts";
 import type { Hub } from "./hub.ts";
 import type { Authenticator } from "./ports.ts";
+import { Answerer, isForNode } from "./questions.ts";
+import type { NodeAnswers, Question } from "./questions.ts";
 import type { Registry } from "./registry.ts";
 import type { Session } from "./session.ts";
 
@@ -39,6 +41,9 @@ export interface RevokeTarget {
  * are. With an engine of one process that is this node; nodes that share an engine share one directory.
  */
 export interface Directory {
+  /** Whether there can be other nodes. */
+  readonly isShared: boolean;
+
   /**
    * Takes a place for one more connection of a user and lists it, until `left`. Counted over all nodes, also
    * when several ask at the same time; where they cannot be asked, this node's own count decides.
@@ -70,6 +75,13 @@ export interface Directory {
    * @throws AccessError overloaded when too many revocations are in force; then nothing was done
    */
   revoke(target: RevokeTarget): number | Promise<number>;
+
+  /**
+   * Asks nodes something. What a node refuses, and that one is silent, are answers: it never takes longer than
+   * the question's time, and never fails because of another node or the way there.
+   * @throws BrokerError too_large or overloaded when others cannot be asked this, or now; then nobody was
+   */
+  ask(question: Question): Promise<NodeAnswers>;
 }
 
 export interface LocalDirectoryOptions {
@@ -77,14 +89,19 @@ export interface LocalDirectoryOptions {
   readonly registry: Registry;
   readonly hub: Hub;
   readonly authenticator: Authenticator;
+  /** What this node answers to questions; default: nothing. */
+  readonly answerer?: Answerer;
 }
 
 /** What this node has. All there is in one process; what a directory of several nodes is made of. */
 export class LocalDirectory implements Directory {
+  readonly isShared = false;
+  readonly answerer: Answerer;
   readonly #options: LocalDirectoryOptions;
 
   constructor(options: LocalDirectoryOptions) {
     this.#options = options;
+    this.answerer = options.answerer ?? new Answerer();
   }
 
   admit(_session: Session, user: string | null, limit: number): boolean {
@@ -193,6 +210,13 @@ export class LocalDirectory implements Directory {
     }
     this.closeRevoked();
     if (failure !== null) throw failure;
+  }
+
+  async ask({ name, arguments: given, to }: Question): Promise<NodeAnswers> {
+    const { node } = this.#options;
+    if (!isForNode(to, node, node)) return { answers: [], isCutOff: false };
+    const answer = await this.answerer.answer(name, given);
+    return { answers: [{ node, run: node, ...answer }], isCutOff: false };
   }
 
   /** Closes what is open with revoked access; answers how many connections. */

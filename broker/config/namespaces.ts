@@ -89,7 +89,7 @@ export const NAMESPACE_OPTIONS = {
   traceRate: share({
     group: "Tracing",
     fallback: 0.001,
-    text: "Share of publications that are traced whatever becomes of them, while traces are exported (OTEL_* variables).",
+    text: "Share of publications that are traced whatever becomes of them, while traces are exported (OTEL_* variables); a node makes 25 such traces a second at most.",
   }),
   slowMs: duration({
     group: "Tracing",

@@ -12,8 +12,11 @@ const MAX_RECENT = 512;
 const LATE = { perSecond: 20, burst: 100 } as const;
 const UPSTREAM = { perSecond: 100, burst: 200 } as const;
 const DEBUG = { perSecond: 100, burst: 200 } as const;
-/** A node at a million publications a second has enough of an example every 10 ms. */
-const HEAD = { perSecond: 100, burst: 100 } as const;
+/**
+ * A trace costs 0.3 to 0.5 ms of CPU with its export (`npm run bench -- --tracing`, Bun 1.4.5, November 2026), so that
+ * a node at its limit spends about one percent on these.
+ */
+const HEAD = { perSecond: 25, burst: 100 } as const;
 
 export interface TraceOutletOptions {
   readonly node: string;

@@ -64,24 +64,47 @@ function lostBy(span: TraceSpan): Culprit {
 }
 
 function slowestStage(delivery: TraceSpan, spans: readonly TraceSpan[]): Culprit | null {
-  const times = LATENCY_STAGES.map((stage) => ({
-    stage,
-    ms: numberOf(delivery, latencyAttribute(stage)),
-  }));
-  const [worst] = times.toSorted((a, b) => b.ms - a.ms);
+  const stages = LATENCY_STAGES.map((stage) => timeOf(stage, delivery, spans));
+  const [worst] = stages.toSorted((a, b) => b.ms - a.ms);
   if (worst === undefined || worst.ms === 0) return null;
-  const { operations, text } = STAGES[worst.stage];
-  const own = operations
-    .flatMap((operation) => spans.filter((span) => operationOf(span) === operation))
-    .at(0);
-  const attribute = OWN_ATTRIBUTE[worst.stage];
-  const hasOwn = own !== undefined && attribute !== undefined && attribute in own.attributes;
+  // On the node of a subscriber a delivery begins with what that node knows.
+  const wholeMs = delivery.endMs - Math.min(...spans.map(({ startMs }) => startMs));
   return {
-    span: own ?? delivery,
-    text: `${formatMs(worst.ms)} of ${formatMs(tookMs(delivery))} were spent ${text}.`,
-    evidence: hasOwn
-      ? { span: own, attribute }
-      : { span: delivery, attribute: latencyAttribute(worst.stage) },
+    span: worst.own ?? delivery,
+    text: `${formatMs(worst.ms)} of ${formatMs(wholeMs)} were spent ${STAGES[worst.stage].text}.`,
+    evidence: worst.evidence,
+  };
+}
+
+interface StageTime {
+  readonly stage: LatencyStage;
+  readonly ms: number;
+  /** The span that is this stage. */
+  readonly own: TraceSpan | undefined;
+  readonly evidence: Culprit["evidence"];
+}
+
+/** As the stage's own span tells it, else the delivery. */
+function timeOf(stage: LatencyStage, delivery: TraceSpan, spans: readonly TraceSpan[]): StageTime {
+  const [own] = STAGES[stage].operations.flatMap((operation) =>
+    spans.filter((span) => operationOf(span) === operation),
+  );
+  const attribute = OWN_ATTRIBUTE[stage];
+  const teller = spans.find((span) => attribute !== undefined && attribute in span.attributes);
+  const told = latencyAttribute(stage);
+  if (attribute !== undefined && teller !== undefined) {
+    return {
+      stage,
+      ms: numberOf(teller, attribute),
+      own,
+      evidence: { span: teller, attribute },
+    };
+  }
+  return {
+    stage,
+    ms: numberOf(delivery, told),
+    own,
+    evidence: { span: delivery, attribute: told },
   };
 }
 

@@ -82,8 +82,9 @@ const COMPILER_SETTINGS = {
  * runs does not use them. Links that are there stay, and other packages of that name as well.
  */
 export async function linkForEditor(folder: string): Promise<void> {
-  // Within the installation everything is found without, and a link to it would lead round in a circle.
-  if (!relative(INSTALLATION, folder).startsWith("..")) return;
+  // What is a part of this installation finds it without; a package of its own does not, wherever it lies.
+  const isOurs = !relative(INSTALLATION, folder).startsWith("..");
+  if (isOurs && !existsSync(join(folder, "package.json"))) return;
   const modules = join(folder, "node_modules");
   await mkdir(modules, { recursive: true });
   await link(INSTALLATION, join(modules, "tickwire"));

@@ -1,5 +1,5 @@
 import { readdir } from "node:fs/promises";
-import { basename } from "node:path";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import type { CaseResult } from "../../workers/boundary/worker-link.ts";
@@ -85,12 +85,18 @@ export function casesText(cases: readonly CaseResult[]): string {
   return `${lines.join("\n")}\n${total}\n`;
 }
 
-/** The author's tests, relative to the folder. */
-async function testFiles(folder: string): Promise<string[]> {
-  const names = await readdir(folder, { recursive: true });
-  return names
-    .filter((name) => /\.test\.[jt]s$/.test(name) && !name.split(/[\\/]/).includes("node_modules"))
-    .toSorted();
+/** The author's tests, relative to the folder. Links are not followed: one in node_modules may lead back here. */
+async function testFiles(folder: string, below = ""): Promise<string[]> {
+  const entries = await readdir(join(folder, below), { withFileTypes: true });
+  const found = await Promise.all(
+    entries.map(async (entry): Promise<string[]> => {
+      const path = join(below, entry.name);
+      if (entry.isFile()) return /\.test\.[jt]s$/.test(entry.name) ? [path] : [];
+      const isSource = entry.isDirectory() && !/^(\.|node_modules$)/.test(entry.name);
+      return isSource ? await testFiles(folder, path) : [];
+    }),
+  );
+  return found.flat().toSorted();
 }
 
 async function runFiles(

@@ -32,7 +32,9 @@ async function makeSlow(broker: BrokerProcess): Promise<void> {
 
 test("slow lists who got it too late, with the trace that explains it", async () => {
   await using broker = await startBrokerProcess([
-    ...["--node", "n_one", "--slow-ms", `${SLOW_MS}ms`, "--outbound-bytes", "67108864"],
+    "--node=n_one",
+    `--slow-ms=${SLOW_MS}ms`,
+    "--outbound-bytes=67108864",
   ]);
   const env = { TICKWIRE_URL: broker.url };
   const before = await runCli(["slow"], { env });

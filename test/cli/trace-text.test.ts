@@ -86,7 +86,7 @@ describe("what is to blame", () => {
     [
       "a slow transform",
       { transform: transformOf({ startedMs: T0_MS + 2, endedMs: T0_MS + 290 }) },
-      ["transform.run enrich", "tickwire.lat.tx_run_ms"],
+      ["transform.run enrich", "tickwire.transform.run_ms"],
     ],
     [
       "a transform that is behind",

@@ -26,6 +26,11 @@ async function rules(...args: readonly string[]) {
   return (JSON.parse(stdout) as { rules: { id: string; channel: string | null }[] }[])[0]?.rules;
 }
 
+/** Whole microseconds are what Jaeger keeps. */
+function withoutTimes(text: string): string {
+  return text.replaceAll(/[\d.]+ m?s|= [\d.]+|▪+ */g, "");
+}
+
 beforeAll(async () => {
   broker = await startBrokerProcess(["--node", "n_one", "--transforms", TRANSFORMS]);
 });
@@ -43,8 +48,10 @@ describe("trace publish", () => {
     for (const name of names) expect(stdout).toMatch(new RegExp(`${name}.* n_one `));
     expect(stdout).toMatch(/transform\.run busy .* <- here$/m);
     expect(stdout).toContain("were spent in the transform.");
-    expect(stdout).toMatch(/The span "deliver >" says so: tickwire\.lat\.tx_run_ms = 2\d\d/);
-    expect(stderr).toMatch(/^arrived here after \d+ ms\n$/);
+    expect(stdout).toMatch(
+      /The span "transform busy" says so: tickwire\.transform\.run_ms = [2-9]\d\d/,
+    );
+    expect(stderr).toMatch(/^arrived here after [\d.]+ m?s\n$/);
   });
 
   test("can be looked at again, by its id or by a whole traceparent", async () => {
@@ -117,8 +124,6 @@ test("a trace is asked for where traces are collected", async () => {
   );
   const jaeger = ["--jaeger", process.env["JAEGER_URL"] ?? backend.receiver?.url ?? ""];
   const found = await runCli(["trace", id, ...jaeger]);
-  // Whole microseconds are what Jaeger keeps.
-  const withoutTimes = (text: string): string => text.replaceAll(/[\d.]+ ms|= [\d.]+|▪+ */g, "");
   expect(withoutTimes(found.stdout)).toBe(withoutTimes(stdout));
   const none = await runCli(["trace", "f".repeat(32), ...jaeger]);
   expect([none.code, none.stderr]).toEqual([1, expect.stringContaining("Jaeger has no trace")]);

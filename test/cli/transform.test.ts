@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { rm } from "node:fs/promises";
+import { rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -107,6 +107,19 @@ describe("test", () => {
     const { code, stderr } = await transform(cwd, "test", "--no-cases");
     expect(code).toBe(1);
     expect(stderr).toContain("no more");
+  });
+
+  test("finds tests in folders, and follows no links in a circle", async () => {
+    await using folder = await TempFolder.create();
+    const cwd = await scaffold(folder);
+    await symlink(cwd, join(cwd, "again"), "dir");
+    await folder.write(
+      "my-filter/deep/er/found.test.ts",
+      'import { test } from "bun:test";\ntest("found", () => {});\n',
+    );
+    const { code, stderr } = await transform(cwd, "test", "--no-cases");
+    expect(code).toBe(0);
+    expect(stderr).toMatch(/^Ran 5 tests across 2 files\./m);
   });
 
   test("fails when there is nothing to test", async () => {

@@ -55,6 +55,11 @@ export const EXERCISES: readonly Exercise[] = [
     },
   },
   {
+    how: "the script exists, and the variable is one that turns traces on; test/jaeger tests what comes of it",
+    matches: /^OTEL_EXPORTER_OTLP_ENDPOINT=http:\/\/127\.0\.0\.1:\d+ npm start$/,
+    run: () => {},
+  },
+  {
     how: "its options are checked, because the port may be taken here",
     matches: new RegExp(`${TICKWIRE.source}serve( |$)`),
     run: (line, surroundings) => runToEnd(asCheck(line), surroundings),
@@ -77,7 +82,7 @@ export const EXERCISES: readonly Exercise[] = [
   },
   {
     how: "run to its end",
-    matches: new RegExp(`${TICKWIRE.source}(token|check|version|help)( |$)`),
+    matches: new RegExp(`${TICKWIRE.source}(token|check|version|help|transform)( |$)`),
     run: runToEnd,
   },
   {

@@ -82,6 +82,7 @@ export class Crew {
     const snapshots = hasSnapshot
       ? await within(slot.calls.takeLanes(null), times.teardownTimeoutMs).catch(() => [])
       : [];
+    if (this.#isClosed) return true;
     await within(slot.calls.unload(), times.teardownTimeoutMs).catch(() => undefined);
     if (this.#isClosed) return true;
     const reply = await this.#start(slot, snapshots);

@@ -64,6 +64,8 @@ export function openProcessLink(options: LinkOptions): WorkerLink {
         if (call === undefined) return;
         waiting.delete(message.id);
         if (waiting.size === 0) child.unref();
+        // The child has the memory by now: nothing is left behind, however this process ends.
+        if (call.method === "load") progress?.remove();
         if (!message.ok) call.reject(new Error(message.message));
         else if (isAnswer(call.method, message.result)) call.resolve(message.result);
         else call.reject(new Error(`the worker's answer to "${call.method}" is none`));

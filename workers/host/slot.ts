@@ -100,11 +100,18 @@ export class Slot {
     this.state = "starting";
     const incarnation = ++this.incarnation;
     const { index, stages, directory, isAsync, maxPayloadBytes } = this.#options;
-    const link = this.#options.openLink({
-      directory,
-      isAsync,
-      onLost: (error) => this.#onLost(incarnation, error),
-    });
+    let link: WorkerLink;
+    try {
+      link = this.#options.openLink({
+        directory,
+        isAsync,
+        onLost: (error) => this.#onLost(incarnation, error),
+      });
+    } catch (error) {
+      // The system has no more threads or processes to give.
+      this.state = "lost";
+      return failedLoad("crash", error instanceof Error ? error.message : String(error));
+    }
     this.#link = link;
     const request = { worker: index, stages, progress: link.sharedProgress, maxPayloadBytes };
     const reply = await this.#bounded(link.calls.load(request));

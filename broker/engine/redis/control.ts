@@ -12,6 +12,7 @@ import type { Deed } from "./control-record.ts";
 import type { Keys } from "./keys.ts";
 import { asBrokerError, messageOf } from "./lease-home.ts";
 import type { Home } from "./lease-home.ts";
+import type { Questions } from "./questions.ts";
 import type { Shard } from "./shard.ts";
 
 /** Who asked waits this long for the other nodes' answers. */
@@ -32,6 +33,8 @@ export interface ControlOptions {
   readonly incarnation: string;
   /** How long a revocation is in force: until no token that it concerns can be valid. */
   readonly revocationTtlMs: number;
+  /** Asks and answers what is no order. */
+  readonly questions: Questions;
   /** A node has found that Redis lost its data. */
   readonly erased: () => void;
   /** A node asks for this one's part of a trace. */
@@ -135,6 +138,12 @@ export class Control {
         return;
       case "trace-rule":
         this.#options.traceRuleChanged?.(message.change);
+        return;
+      case "ask":
+        void this.#options.questions.asked(message);
+        return;
+      case "answer":
+        this.#options.questions.answered(message);
         return;
       case "erased":
         this.#options.erased();
@@ -311,6 +320,7 @@ export class Control {
   stop(): void {
     this.#isStopped = true;
     for (const { answered } of this.#askings.values()) answered.resolve();
+    this.#options.questions.stop();
   }
 }
 

@@ -8,6 +8,7 @@ import type {
   RevokeTarget,
 } from "../../directory.ts";
 import type { Logger } from "../../ports.ts";
+import type { NodeAnswers, Question } from "../../questions.ts";
 import type { Session } from "../../session.ts";
 import type { Control } from "./control.ts";
 import { Admission } from "./directory-admission.ts";
@@ -21,6 +22,7 @@ import { failureKind, messageOf, texts } from "./lease-home.ts";
 import type { Home, ShardOf } from "./lease-home.ts";
 import type { LeaseTimings } from "./lease-timings.ts";
 import type { Lease } from "./lease.ts";
+import type { Questions } from "./questions.ts";
 
 /** A scan of everything may take this part of the event loop's time. */
 const MAX_SCAN_SHARE = 0.02;
@@ -33,6 +35,7 @@ const UINT32_BOUND = 2 ** 32;
 export interface RedisDirectoryOptions {
   readonly local: LocalDirectory;
   readonly control: Control;
+  readonly questions: Questions;
   readonly home: Home;
   readonly keys: Keys;
   readonly lease: Lease;
@@ -49,6 +52,7 @@ export interface RedisDirectoryOptions {
  * they know of themselves; no node is asked anything.
  */
 export class RedisDirectory implements Directory {
+  readonly isShared = true;
   readonly #options: RedisDirectoryOptions;
   readonly #connections: DirectoryList;
   readonly #channels: DirectoryList;
@@ -254,6 +258,10 @@ export class RedisDirectory implements Directory {
 
   revoke(target: RevokeTarget): Promise<number> {
     return this.#options.control.revoke(target);
+  }
+
+  ask(question: Question): Promise<NodeAnswers> {
+    return this.#options.questions.ask(question);
   }
 
   /** Resolves when nothing of it is on its way any more. */

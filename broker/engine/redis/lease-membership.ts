@@ -14,6 +14,7 @@ import type { LeaseTimings } from "./lease-timings.ts";
 import { Lease } from "./lease.ts";
 import type { LeaseLoss } from "./lease.ts";
 import { Presence } from "./presence.ts";
+import { Questions } from "./questions.ts";
 import type { Shard } from "./shard.ts";
 
 /** A node that stops leaves nothing behind if it can do so in this time; else the others clean up. */
@@ -39,6 +40,8 @@ export interface MembershipOptions {
   readonly traceAsked?: (request: TraceRequest) => void;
   /** A node, which may be this one, tells what to trace. */
   readonly traceRuleChanged?: (change: TraceRuleChange) => void;
+  /** Time of the clock that all nodes share, ms; default: this machine's. */
+  readonly commonMs?: () => number;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly stats: MembershipStats;
@@ -94,11 +97,15 @@ export class Membership {
   /** The directory of all nodes. Asked for once, before the start. */
   createDirectory(local: LocalDirectory): Directory {
     const erased = (): void => void this.#wasErased();
-    const control = new Control({ ...this.#options, home: this.#home, local, erased });
+    const { commonMs = () => this.#options.clock.wallMs() } = this.#options;
+    const shared = { ...this.#options, home: this.#home, local };
+    const questions = new Questions({ ...shared, lease: this.#lease, commonMs });
+    const control = new Control({ ...shared, questions, erased });
     const directory = new RedisDirectory({
       ...this.#options,
       local,
       control,
+      questions,
       home: this.#home,
       lease: this.#lease,
       timings: this.#timings,

@@ -39,6 +39,16 @@ interface View {
   readonly readAtMs: number;
 }
 
+/** The run of a node that a lease is of. */
+export function runOf(lease: string): string {
+  return lease.slice(0, lease.lastIndexOf("."));
+}
+
+/** The name of the node that a run is of. */
+export function nodeOf(run: string): string {
+  return run.slice(0, run.lastIndexOf("."));
+}
+
 /**
  * The node's sign of life. What a node keeps in Redis for others to see counts as long as it renews its
  * lease; who crashed is thereby gone for readers before anybody has deleted anything. A node that was taken

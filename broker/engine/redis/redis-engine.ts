@@ -122,6 +122,7 @@ export class RedisEngine implements Engine {
     this.#membership = new Membership({
       traceAsked: (request) => this.#tracing.asked(request),
       traceRuleChanged: (change) => this.#tracing.ruleChanged(change),
+      commonMs: () => this.#tracing.commonMs(),
       keys: this.#keys,
       shardOf: (partition) => this.#partitions.shardAt(partition),
       incarnation,
