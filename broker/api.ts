@@ -5,6 +5,7 @@ import type { PublicationMeta } from "../protocol/messages/meta.ts";
 import type { PresenceMember } from "../protocol/messages/presence.ts";
 import type { PublishedResult } from "../protocol/messages/publish.ts";
 import type { StreamPosition } from "../protocol/position.ts";
+import type { ClusterApi } from "./cluster-api.ts";
 import type {
   TransformChange,
   TransformOutcome,
@@ -42,13 +43,28 @@ export interface TransformFaultReport {
   readonly issues: readonly { readonly path: string; readonly message: string }[];
 }
 
+/** What became on one node of a change that failed on some. */
+export interface NodeChange {
+  readonly node: string;
+  readonly outcome: "failed" | "rolled-back" | "not-rolled-back" | "unreachable";
+  /** Why, where it failed. */
+  readonly message: string | null;
+}
+
 /** A transform that cannot be taken into use; what served before serves on. */
 export class TransformChangeError extends BrokerError {
   readonly fault: TransformFaultReport | null;
+  /** What became of it on each node, where there can be several. */
+  readonly nodes: readonly NodeChange[] | null;
 
-  constructor(message: string, fault: TransformFaultReport | null, options: ErrorOptions = {}) {
+  constructor(
+    message: string,
+    fault: TransformFaultReport | null,
+    options: ErrorOptions & { nodes?: readonly NodeChange[] } = {},
+  ) {
     super(Code.badField, message, options);
     this.fault = fault;
+    this.nodes = options.nodes ?? null;
   }
 }
 
@@ -99,6 +115,8 @@ export interface BrokerApi {
   readonly stats: Stats;
   /** Traces, the slowest subscribers, and what is to be traced. */
   readonly traces: TraceApi;
+  /** The same of all nodes. */
+  readonly cluster: ClusterApi;
   /**
    * Publishes and resolves once the engine has given it its place.
    * @param isTraceTrusted whether a trace context in `meta` is gone on with

@@ -14,9 +14,11 @@ import { Ingest } from "./ingest.ts";
 import { adopt } from "./interest.ts";
 import { Namespaces } from "./namespace.ts";
 import { NodeApi } from "./node-api.ts";
+import { answerQuestions } from "./node-questions.ts";
 import { tellReachToAll } from "./notices.ts";
 import { silentLogger, systemClock } from "./ports.ts";
 import type { Authenticator, Clock, Logger, TransformRunner } from "./ports.ts";
+import { Answerer } from "./questions.ts";
 import { Registry } from "./registry.ts";
 import { BrokerServer } from "./server.ts";
 import { Sessions } from "./sessions.ts";
@@ -113,7 +115,8 @@ export class Broker {
             limits: config,
             tracer: tracer.ingest,
           });
-    const local = new LocalDirectory({ node, registry, hub, authenticator });
+    const answerer = new Answerer(logger);
+    const local = new LocalDirectory({ node, registry, hub, authenticator, answerer });
     this.#context = {
       node,
       engine,
@@ -143,6 +146,12 @@ export class Broker {
     this.#sessions = new Sessions(this.#context, config, tick);
     this.#sweeper = new Sweeper(this.#context, config);
     this.api = new NodeApi(this.#context, () => this.#health());
+    answerQuestions(answerer, {
+      api: this.api,
+      tracer,
+      transforms: config.transforms,
+      transformsFolder: config.transformsFolder,
+    });
   }
 
   /** The port it listens on; 0 before `start`. */

@@ -1,8 +1,9 @@
+import { coverageOf } from "./coverage.ts";
+import type { Coverage, OfNode } from "./coverage.ts";
 import type { Directory } from "./directory.ts";
 import { QuestionName } from "./node-questions.ts";
 import type { TransformChange, TransformStatus } from "./ports.ts";
 import { asRecord } from "./questions.ts";
-import type { NodeAnswer } from "./questions.ts";
 import type { TraceRule, TraceRuleChange } from "./tracing/debug-rules.ts";
 import type { DeliveryTrace } from "./tracing/delivery-trace.ts";
 import type { SlowDelivery } from "./tracing/slow-list.ts";
@@ -11,18 +12,6 @@ import type { ChangedEverywhere } from "./transforms/change-everywhere.ts";
 
 /** Other nodes have this long to tell what they have, ms. */
 const TELL_MS = 1000;
-
-/** Whether what is told is of all nodes. */
-export interface Coverage {
-  /** Names of nodes that did not answer in time. */
-  readonly unreachable: readonly string[];
-  /** Nodes that could not say it, and why. */
-  readonly failed: readonly { readonly node: string; readonly message: string }[];
-  /** Something of some node is missing: one is unreachable or failed, or Redis is, and with it all others. */
-  readonly isPartial: boolean;
-}
-
-export type OfNode<Value> = Value & { readonly node: string };
 
 /** What operators ask of all nodes together. Each is answered by this node alone where there are no others. */
 export interface ClusterApi {
@@ -111,15 +100,6 @@ async function gatherFrom(directory: Directory, name: string, given: object): Pr
     answer.type === "answer" ? [{ node: answer.node, value: answer.value }] : [],
   );
   return { told, coverage: coverageOf(answers, isCutOff) };
-}
-
-/** What of the answers is missing. */
-export function coverageOf(answers: readonly NodeAnswer[], isCutOff: boolean): Coverage {
-  const unreachable = answers.filter(({ type }) => type === "silent").map(({ node }) => node);
-  const failed = answers.flatMap((answer) =>
-    answer.type === "refusal" ? [{ node: answer.node, message: answer.refusal.message }] : [],
-  );
-  return { unreachable, failed, isPartial: isCutOff || unreachable.length + failed.length > 0 };
 }
 
 /** Of a list that a node told, what has a form that can be looked at. */

@@ -9,6 +9,8 @@ import type { StreamPosition } from "../protocol/position.ts";
 import { BrokerError } from "./api.ts";
 import type { BrokerApi, ChannelSummary, ConnectionSummary, HealthReport } from "./api.ts";
 import type { Channel } from "./channel.ts";
+import { createClusterApi } from "./cluster-api.ts";
+import type { ClusterApi } from "./cluster-api.ts";
 import type { BrokerContext } from "./context.ts";
 import type { ChannelQuery, ConnectionQuery, DisconnectTarget, RevokeTarget } from "./directory.ts";
 import { encodeMeta } from "./meta.ts";
@@ -27,11 +29,13 @@ import { asChangeError } from "./transforms/change-error.ts";
 /** What a broker can be asked from outside its sockets. */
 export class NodeApi implements BrokerApi {
   readonly traces: TraceApi;
+  readonly cluster: ClusterApi;
   readonly #context: BrokerContext;
   readonly #health: () => HealthReport;
 
   constructor(context: BrokerContext, health: () => HealthReport) {
     this.traces = createTraceApi(context.tracer, context.clock);
+    this.cluster = createClusterApi(context.directory);
     this.#context = context;
     this.#health = health;
   }

@@ -1,5 +1,5 @@
-import type { BrokerApi } from "./api.ts";
 import { Code } from "../protocol/codes.ts";
+import type { BrokerApi } from "./api.ts";
 import { BrokerError } from "./api.ts";
 import type { TransformBinding } from "./config/transforms.ts";
 import type { TransformChange } from "./ports.ts";
@@ -33,9 +33,12 @@ export interface NodeQuestionParts {
 export function answerQuestions(answerer: Answerer, parts: NodeQuestionParts): void {
   const { api, tracer } = parts;
   answerer.on(QuestionName.transforms, () => api.transforms());
-  answerer.on(QuestionName.changeTransform, ({ change }) =>
-    api.changeTransform(allowedChange(readChange(change), parts)),
-  );
+  answerer.on(QuestionName.changeTransform, async ({ change }) => {
+    const read = readChange(change);
+    const isBound = api.transforms().some(({ id }) => id === read.id);
+    // Nodes need not have the same transforms: who has not got it is no failure.
+    return { status: isBound ? await api.changeTransform(allowedChange(read, parts)) : null };
+  });
   answerer.on(QuestionName.slow, ({ limit }) =>
     mostThatFit(api.traces.slow(countOf(limit)), MAX_LIST_BYTES),
   );

@@ -138,7 +138,8 @@ export interface TransformTiming {
 
 /** Why a publication is not taken in: the name of a code in protocol/codes.ts. */
 export interface TransformRefusal {
-  readonly code: "transformFailed" | "overloaded" | "tooManyRequests" | "unavailable";
+  readonly code:
+    "transformRejected" | "transformFailed" | "overloaded" | "tooManyRequests" | "unavailable";
   readonly message: string;
   readonly retryAfterMs: number | null;
 }

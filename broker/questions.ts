@@ -70,10 +70,14 @@ export class Answerer {
   async answer(name: string, given: unknown): Promise<Answer> {
     const answering = this.#answering.get(name);
     if (answering === undefined) {
-      return refusalAnswer(new BrokerError(Code.unknownOp, "unknown: this node knows no such question"));
+      return refusalAnswer(
+        new BrokerError(Code.unknownOp, "unknown: this node knows no such question"),
+      );
     }
     if (this.#underWay >= MAX_ANSWERING) {
-      return refusalAnswer(new BrokerError(Code.overloaded, "this node answers too many questions"));
+      return refusalAnswer(
+        new BrokerError(Code.overloaded, "this node answers too many questions"),
+      );
     }
     this.#underWay++;
     try {

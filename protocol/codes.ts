@@ -71,6 +71,13 @@ export const Code = {
   disabled: info(4016, "disabled", "error", 400, "the channel's namespace does not offer this"),
   disconnected: info(4017, "disconnected", "close", 403, "disconnected by an administrator"),
   notFound: info(4018, "not_found", "error", 404, "there is no such thing here"),
+  transformRejected: info(
+    4019,
+    "transform_rejected",
+    "error",
+    422,
+    "a transform of the channel does not take this publication",
+  ),
 
   internal: info(4100, "internal", "both", 500, "the broker failed; it has been logged"),
   slow: info(4101, "slow", "close", 503, "too slow to read; reconnect and recover by offset"),

@@ -2,7 +2,7 @@ import { Code } from "../../protocol/codes.ts";
 import type { CodeInfo } from "../../protocol/codes.ts";
 import { ProtocolError } from "../../protocol/errors.ts";
 import { BrokerError, TransformChangeError } from "../api.ts";
-import type { TransformFaultReport } from "../api.ts";
+import type { NodeChange, TransformFaultReport } from "../api.ts";
 import { AccessError } from "../ports.ts";
 
 /** A request refused by the HTTP layer itself, with a code of the registry. */
@@ -38,6 +38,8 @@ export interface ErrorBody {
   readonly retryAfterMs?: number;
   /** What is wrong with a transform, and where. */
   readonly fault?: TransformFaultReport;
+  /** What became of a change of a transform on each node. */
+  readonly nodes?: readonly NodeChange[];
 }
 
 /** Null for what nobody expected, of which a client must learn nothing. */
@@ -50,7 +52,7 @@ export function errorBody(error: unknown): (ErrorBody & { readonly status: numbe
   if (!isExpected) return null;
   const { code, name, httpStatus } = error.info;
   const retryAfterMs = error instanceof BrokerError ? error.retryAfterMs : null;
-  const fault = error instanceof TransformChangeError ? error.fault : null;
+  const { fault, nodes } = error instanceof TransformChangeError ? error : NO_DETAILS;
   return {
     status: statusOf(error, httpStatus),
     code,
@@ -58,8 +60,11 @@ export function errorBody(error: unknown): (ErrorBody & { readonly status: numbe
     message: error.message,
     ...(retryAfterMs === null ? {} : { retryAfterMs }),
     ...(fault === null ? {} : { fault }),
+    ...(nodes === null ? {} : { nodes }),
   };
 }
+
+const NO_DETAILS = { fault: null, nodes: null } as const;
 
 /** What was asked for is well formed, and still cannot be done. */
 const UNPROCESSABLE = 422;

@@ -13,7 +13,7 @@ import {
   traceRulesRoute,
   tracesRoute,
 } from "./routes/trace.ts";
-import { dryRunRoute, changeTransformRoute, transformsRoute } from "./routes/transforms.ts";
+import { changeTransformRoute, dryRunRoute, transformsRoute } from "./routes/transforms.ts";
 import type { JsonSchema } from "./schema.ts";
 
 /** Version of the HTTP API, apart from the wire protocol's. */
@@ -47,6 +47,20 @@ const ERROR_SCHEMA = {
             },
           },
           required: ["type", "message", "file", "line", "issues"],
+        },
+        nodes: {
+          type: "array",
+          description:
+            "Of a change of a transform that failed on some node: what became of it on each.",
+          items: {
+            type: "object",
+            properties: {
+              node: { type: "string" },
+              outcome: { enum: ["failed", "rolled-back", "not-rolled-back", "unreachable"] },
+              message: { type: ["string", "null"] },
+            },
+            required: ["node", "outcome", "message"],
+          },
         },
       },
       required: ["code", "name", "message"],

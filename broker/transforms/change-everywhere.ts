@@ -1,13 +1,13 @@
 import { Code } from "../../protocol/codes.ts";
 import { BrokerError, TransformChangeError } from "../api.ts";
 import type { NodeChange } from "../api.ts";
-import { coverageOf } from "../cluster-api.ts";
-import type { Coverage, OfNode } from "../cluster-api.ts";
+import { coverageOf } from "../coverage.ts";
+import type { Coverage, OfNode } from "../coverage.ts";
 import type { Directory } from "../directory.ts";
 import { QuestionName } from "../node-questions.ts";
 import type { TransformChange, TransformStatus } from "../ports.ts";
-import { asError } from "../questions.ts";
-import type { NodeAnswer, Question, RefusalText } from "../questions.ts";
+import { asError, asRecord } from "../questions.ts";
+import type { NodeAnswer, NodeAnswers, Question } from "../questions.ts";
 
 /** Other nodes load, set up and test a version in this time, ms. */
 const CHANGE_MS = 30_000;
@@ -16,11 +16,14 @@ const CHANGE_MS = 30_000;
 export type ChangedEverywhere = OfNode<TransformStatus> &
   Coverage & { readonly nodes: readonly OfNode<TransformStatus>[] };
 
-type Refused = NodeAnswer & { readonly refusal: RefusalText };
+type Refused = Extract<NodeAnswer, { readonly type: "refusal" }>;
+
+const NOBODY: NodeAnswers = { answers: [], isCutOff: false };
 
 /**
  * Changes a transform on all nodes that have it bound, or on one. What this node cannot take into use the others are
- * not asked to. A rollback is done wherever it can be, because it is what helps in need.
+ * not asked to; a rollback is done wherever it can be, because it is what helps in need. A node that is silent stops
+ * nothing: it may be gone for good.
  * @throws BrokerError
  */
 export async function changeEverywhere(
@@ -28,28 +31,108 @@ export async function changeEverywhere(
   change: TransformChange,
   node: string | null,
 ): Promise<ChangedEverywhere> {
-  const ask = (to: Question["to"], what: TransformChange): ReturnType<Directory["ask"]> =>
-    directory.ask({
-      name: QuestionName.changeTransform,
-      arguments: { change: what },
-      to,
-      timeoutMs: CHANGE_MS,
-    });
-  const own = node === null ? await ask("own", change) : { answers: [], isCutOff: false };
-  const isLast = change.action !== "rollback" && own.answers.some(isFailure);
-  const rest = isLast ? { answers: [], isCutOff: false } : await ask(node === null ? "others" : [node], change);
+  const isRollback = change.action === "rollback";
+  const own = node === null ? await ask(directory, change, "own") : NOBODY;
+  const isOver = !isRollback && own.answers.some(isRefused);
+  const rest = isOver ? NOBODY : await ask(directory, change, node === null ? "others" : [node]);
   const answers = [...own.answers, ...rest.answers];
-  const changed = answers.filter(({ type }) => type === "answer");
-  const failures = answers.filter(isFailure);
-  const isDone = change.action === "rollback" ? changed.length > 0 : failures.length === 0;
-  if (!isDone) {
-    const undone = changed.length === 0 ? [] : (await ask(changed.map(({ run }) => run), { action: "rollback", id: change.id })).answers;
-    throw failureOf(directory, change, failures, undone);
+  const refused = answers.filter(isRefused);
+  const changed = answers.flatMap((answer) => {
+    const status = statusIn(answer);
+    return status === null ? [] : [{ run: answer.run, node: answer.node, status }];
+  });
+  if (refused.length > 0 && (!isRollback || changed.length === 0)) {
+    const runs = changed.map(({ run }) => run);
+    const undo = { action: "rollback", id: change.id } as const;
+    const undone = runs.length === 0 ? NOBODY : await ask(directory, undo, runs);
+    throw failure(directory, refused, undone.answers);
   }
-  return summaryOf(answers, rest.isCutOff, node);
+  const [first] = changed;
+  if (first === undefined) throw nothingChanged(answers, rest.isCutOff, node);
+  return {
+    ...first.status,
+    node: first.node,
+    nodes: changed.map((one) => ({ ...one.status, node: one.node })),
+    ...coverageOf(answers, rest.isCutOff),
+  };
 }
 
-/** A node that refuses for another reason than that it does not have the transform. */
-function isFailure(answer: NodeAnswer): answer is Extract<NodeAnswer, { type: "refusal" }> {
-  return answer.type === "refusal" && answer.refusal.code !== Code.notFound.code;
+function ask(
+  directory: Directory,
+  change: TransformChange,
+  to: Question["to"],
+): Promise<NodeAnswers> {
+  const name = QuestionName.changeTransform;
+  return directory.ask({ name, arguments: { change }, to, timeoutMs: CHANGE_MS });
+}
+
+function isRefused(answer: NodeAnswer): answer is Refused {
+  return answer.type === "refusal";
+}
+
+/** Null where the transform is not bound, or nothing was changed. */
+function statusIn(answer: NodeAnswer): TransformStatus | null {
+  if (answer.type !== "answer") return null;
+  const { status } = asRecord(answer.value);
+  return typeof status === "object" ? (status as TransformStatus | null) : null;
+}
+
+/** What the node could not do that refused, and what became of those that could. */
+function failure(
+  directory: Directory,
+  refused: readonly Refused[],
+  undone: readonly NodeAnswer[],
+): BrokerError {
+  const [first] = refused as readonly [Refused, ...Refused[]];
+  const error = asError(first.refusal);
+  const isAlone = undone.length === 0 && refused.length === 1;
+  // Such as a file it may not load: the code says more than what nodes it was on.
+  if (!directory.isShared || (isAlone && !(error instanceof TransformChangeError))) return error;
+  const nodes: NodeChange[] = [
+    ...refused.map(({ node, refusal: { message } }) => ({
+      node,
+      outcome: "failed" as const,
+      message,
+    })),
+    ...undone.map((answer) => afterUndo(answer)),
+  ];
+  return new TransformChangeError(textOf(nodes), first.refusal.fault, { cause: error, nodes });
+}
+
+function afterUndo(answer: NodeAnswer): NodeChange {
+  const { node } = answer;
+  if (answer.type === "silent") return { node, outcome: "unreachable", message: null };
+  if (answer.type === "answer") return { node, outcome: "rolled-back", message: null };
+  return { node, outcome: "not-rolled-back", message: answer.refusal.message };
+}
+
+function textOf(nodes: readonly NodeChange[]): string {
+  const named = (outcome: NodeChange["outcome"]): string =>
+    nodes
+      .filter((one) => one.outcome === outcome)
+      .map(({ node, message }) => (message === null ? node : `${node}: ${message}`))
+      .join("; ");
+  const parts = [
+    ["failed on", named("failed")],
+    ["rolled back on", named("rolled-back")],
+    ["could not be rolled back on", named("not-rolled-back")],
+    ["no answer to the rollback from", named("unreachable")],
+  ];
+  return parts.flatMap(([what, names]) => (names === "" ? [] : [`${what} ${names}`])).join("; ");
+}
+
+function nothingChanged(
+  answers: readonly NodeAnswer[],
+  isCutOff: boolean,
+  node: string | null,
+): BrokerError {
+  const silent = answers.filter(({ type }) => type === "silent").map((one) => one.node);
+  if (silent.length > 0) {
+    return new BrokerError(Code.unavailable, `no answer from ${silent.join(", ")}`);
+  }
+  if (isCutOff) return new BrokerError(Code.unavailable, "other nodes cannot be asked");
+  if (node !== null && answers.length === 0) {
+    return new BrokerError(Code.notFound, `there is no node ${node}`);
+  }
+  return new BrokerError(Code.notFound, "there is no such transform");
 }

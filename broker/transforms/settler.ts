@@ -151,5 +151,5 @@ function idOf({ channel, publicationId }: Ticket, what: string): string | null {
 }
 
 function failed(message: string): BrokerError {
-  return new BrokerError(Code.transformFailed, message);
+  return new BrokerError(Code.transformRejected, message);
 }

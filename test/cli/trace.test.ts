@@ -20,10 +20,10 @@ function trace(...args: readonly string[]) {
   return runCli(["trace", ...args], { env: { TICKWIRE_URL: broker.url } });
 }
 
-/** Rules of every node, as JSON tells them. */
+/** Rules, as JSON tells them. */
 async function rules(...args: readonly string[]) {
   const { stdout } = await trace("rule", ...args, "--json");
-  return (JSON.parse(stdout) as { rules: { id: string; channel: string | null }[] }[])[0]?.rules;
+  return JSON.parse(stdout) as { id: string; channel: string | null }[];
 }
 
 /** Whole microseconds are what Jaeger keeps. */
@@ -68,7 +68,7 @@ describe("trace publish", () => {
     const { code, stdout, stderr } = await trace("publish", "work.a", "-d", "soon");
     expect(code).toBe(1);
     expect(stdout).toContain("transform.run busy failed: verdict (TypeError: not a number).");
-    expect(stderr).toContain("(transform_failed)");
+    expect(stderr).toMatch(/ refuses: .*not a number \(transform_\w+\)$/m);
   });
 
   test("needs somebody who may trace", async () => {
@@ -104,12 +104,6 @@ describeWithRedis("over two nodes", () => {
       expect(stdout).toMatch(line);
     }
     expect(stdout).toMatch(/deliver > \(tickwire-cli, delivered\) +n_b /);
-    const rule = await runCli(["trace", "rule", "add", "-c", "quotes.>", "--json", ...both]);
-    const nodes = JSON.parse(rule.stdout) as { node: string; rules: unknown[] }[];
-    expect(nodes.map(({ node, rules: { length } }) => [node, length])).toEqual([
-      ["n_a", 1],
-      ["n_b", 1],
-    ]);
   });
 });
 
@@ -132,12 +126,10 @@ test("a trace is asked for where traces are collected", async () => {
 describe("trace rule", () => {
   test("has publications traced, until it is removed", async () => {
     expect(await rules("list")).toEqual([]);
-    const [added] = (await rules("add", "--channel", "market.>", "--for", "10m")) ?? [];
+    const [added] = await rules("add", "--channel", "market.>", "--for", "10m");
     expect(added?.channel).toBe("market.>");
     const { stdout } = await trace("rule", "list");
-    expect(stdout).toMatch(
-      /^node +id +channel +user +connection +left\nn_one +\S+ +market\.> +9 min/,
-    );
+    expect(stdout).toMatch(/^id +channel +user +connection +left\n\S+ +market\.> +9 min/);
     await runCli(["pub", "market.eur", "1.07"], { env: { TICKWIRE_URL: broker.url } });
     const traces = (await (await fetch(`${broker.httpUrl}/v1/traces?limit=1`)).json()) as {
       parts: { reason: string; publication: { channel: string } }[];

@@ -46,7 +46,7 @@ test("the examples do their work in a broker, together", async () => {
   expect(tops.at(-1)).toMatchObject({ u: 1 });
   const gap = updates[5] ?? "";
   const missed = await failureOf(client.publish("book.test", gap, { encode: "text" }));
-  expect(missed).toMatchObject({ code: "transform_failed" });
+  expect(missed).toMatchObject({ code: "transform_rejected" });
 
   await client.publish("chat.lobby", "hello Alba Abendroth", { encode: "text" });
   expect(await take(chat, 1)).toEqual(["hello **************"]);
@@ -57,7 +57,7 @@ test("the examples do their work in a broker, together", async () => {
   await client.publish("trades.xrp", { ...trade, time: 5 }, { encode: "json" });
   expect(await take(trades, 1)).toEqual([{ ...trade, time: 5 }]);
   const refused = await failureOf(client.publish("trades.xrp", trade, { encode: "json" }));
-  expect(refused).toMatchObject({ code: "transform_failed" });
+  expect(refused).toMatchObject({ code: "transform_rejected" });
   expect(refused.message).toContain("time: Invalid input");
   await client.close();
 });

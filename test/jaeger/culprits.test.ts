@@ -97,7 +97,7 @@ describe("a slow transform", () => {
     expect(transform.attributes["tickwire.sample.reason"]).toBe("error");
     expect(transform.events[0]?.attributes["exception.message"]).toContain("not a number");
     const ingest = spanNamed(spans, "ingest work.>");
-    expect([ingest.isError, ingest.attributes["error.type"]]).toEqual([true, "transform_failed"]);
+    expect([ingest.isError, ingest.attributes["error.type"]]).toEqual([true, "transform_rejected"]);
   });
 });
 

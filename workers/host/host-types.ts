@@ -63,7 +63,8 @@ export interface TransformTiming {
 }
 
 export interface TransformRefusal {
-  readonly code: "transformFailed" | "overloaded" | "tooManyRequests" | "unavailable";
+  readonly code:
+    "transformRejected" | "transformFailed" | "overloaded" | "tooManyRequests" | "unavailable";
   readonly message: string;
   readonly retryAfterMs: number | null;
 }

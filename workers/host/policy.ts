@@ -13,6 +13,9 @@ export interface Failure {
   readonly attempt: number;
 }
 
+/** Faults that lie in the publication: the same one would meet the same fate. */
+const REJECTIONS: ReadonlySet<string> = new Set(["verdict", "throw", "emission"]);
+
 /** From the strictest. */
 const STRICTNESS: readonly string[] = ["nack", "dead-letter", "drop", "pass"];
 
@@ -56,7 +59,7 @@ export function failureOutcome(
     return {
       type: "reject",
       error: {
-        code: "transformFailed",
+        code: REJECTIONS.has(failure.type) ? "transformRejected" : "transformFailed",
         message: `${failure.type}: ${message}`,
         retryAfterMs: null,
       },

@@ -97,6 +97,7 @@ function readAsk(value: Record<string, unknown>): ControlMessage | null {
   if (typeof from !== "string" || typeof id !== "string" || typeof given !== "string") return null;
   if (typeof name !== "string" || name.length > MAX_QUESTION_NAME) return null;
   if (typeof untilMs !== "number") return null;
-  if (to !== null && !(Array.isArray(to) && to.every((one) => typeof one === "string"))) return null;
+  if (to !== null && !(Array.isArray(to) && to.every((one) => typeof one === "string")))
+    return null;
   return { type: "ask", from, id, name, untilMs, to, arguments: given };
 }

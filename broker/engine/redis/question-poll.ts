@@ -9,7 +9,7 @@ export class Poll {
   readonly #heard = new Map<string, NodeAnswer | null>();
   /** Known once Redis has said how many nodes it told. */
   #told: number | null = null;
-  #wanted: readonly string[] = [];
+  #wanted: readonly string[] | null = null;
   isOver = false;
 
   constructor(timeoutMs: number) {
@@ -56,7 +56,7 @@ export class Poll {
   #look(): void {
     if (this.#told === null) return;
     const isAll = this.#heard.size >= this.#told;
-    const isEnough = this.#wanted.length > 0 && this.#wanted.every((run) => this.#heard.has(run));
+    const isEnough = this.#wanted?.every((run) => this.#heard.has(run)) === true;
     if (isAll || isEnough) this.end();
   }
 

@@ -94,11 +94,13 @@ export class Questions {
   }
 
   async #collect(poll: Poll, ask: Ask): Promise<NodeAnswers> {
-    const { lease, logger } = this.#options;
+    const { logger } = this.#options;
     const { to } = ask;
     void this.#tell(poll, ask);
-    const others = await Promise.race([lease.others(), poll.over.then((): string[] => [])]);
-    const asked = others.map(runOf).filter((run) => to === null || isForNode(to, nodeOf(run), run));
+    const standing = await Promise.race([this.#standing(), poll.over.then(() => null)]);
+    const asked = [...(standing ?? [])].filter(
+      (run) => run !== ask.from && (to === null || isForNode(to, nodeOf(run), run)),
+    );
     if (to !== null) poll.want(asked);
     const looking = setInterval(() => void this.#endWithoutDead(poll, asked), LOOK_MS);
     await poll.over;

@@ -33,6 +33,7 @@ const PUBLISH_CODES = [
   Code.overloaded,
   Code.unavailable,
   Code.publishUnknown,
+  Code.transformRejected,
   Code.transformFailed,
   Code.drain,
 ];

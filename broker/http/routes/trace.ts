@@ -1,11 +1,14 @@
 import { Code } from "../../../protocol/codes.ts";
 import { BrokerError } from "../../api.ts";
+import type { BrokerApi } from "../../api.ts";
 import { MAX_ID_BYTES } from "../../auth/claims.ts";
 import { MAX_TRACE_RULE_MS } from "../../tracing/debug-rules.ts";
 import { badInput } from "../http-error.ts";
 import { route } from "../route.ts";
+import type { Result } from "../route.ts";
 import { channelPattern, integer, object, optional, text, withDefault } from "../schema.ts";
 import type { JsonSchema, Schema } from "../schema.ts";
+import { COVERAGE, COVERAGE_NAMES } from "./coverage-schema.ts";
 
 const DEFAULT_RULE_MS = 60_000;
 const DEFAULT_LIMIT = 10;
@@ -23,7 +26,7 @@ const traceId: Schema<string> = {
   },
 };
 
-const NODE = { type: "string", description: "The node that answers: each tells its own." } as const;
+const NODE = { type: "string", description: "The node that answers, for all." } as const;
 
 const PART = {
   type: "object",
@@ -51,18 +54,18 @@ export const traceRoute = route({
   path: "/v1/trace",
   operationId: "trace",
   summary:
-    "This node's parts of a trace that was made lately, whether or not traces are exported; none when it has none (any more). Several nodes may have parts of one.",
+    "All nodes' parts of a trace that was made lately, in the order of their times, whether or not traces are exported; none when no node has one (any more).",
   access: "admin",
   query: { id: traceId },
   result: {
     type: "object",
-    properties: { node: NODE, id: { type: "string" }, parts: PARTS },
-    required: ["node", "id", "parts"],
+    properties: { node: NODE, id: { type: "string" }, parts: PARTS, ...COVERAGE },
+    required: ["node", "id", "parts", ...COVERAGE_NAMES],
   },
   codes: [],
-  handle: ({ context, query: { id } }) => {
-    const { traces } = context.api;
-    return { content: { node: traces.node, id, parts: traces.find(id) } };
+  handle: async ({ context, query: { id } }) => {
+    const { traces, cluster } = context.api;
+    return { content: { node: traces.node, id, ...(await cluster.trace(id)) } };
   },
 });
 
@@ -70,18 +73,18 @@ export const tracesRoute = route({
   method: "GET",
   path: "/v1/traces",
   operationId: "traces",
-  summary: "The newest parts of traces this node has made, newest first.",
+  summary: "The newest parts of traces that nodes have made, newest first.",
   access: "admin",
   query: { limit: withDefault(integer(1, MAX_TRACES, "Parts at most."), DEFAULT_LIMIT) },
   result: {
     type: "object",
-    properties: { node: NODE, parts: PARTS },
-    required: ["node", "parts"],
+    properties: { node: NODE, parts: PARTS, ...COVERAGE },
+    required: ["node", "parts", ...COVERAGE_NAMES],
   },
   codes: [],
-  handle: ({ context, query: { limit } }) => {
-    const { traces } = context.api;
-    return { content: { node: traces.node, parts: traces.newest(limit) } };
+  handle: async ({ context, query: { limit } }) => {
+    const { traces, cluster } = context.api;
+    return { content: { node: traces.node, ...(await cluster.newestParts(limit)) } };
   },
 });
 
@@ -90,7 +93,7 @@ export const slowRoute = route({
   path: "/v1/slow",
   operationId: "slow",
   summary:
-    "Subscribers of this node that got publications later than `slowMs` in the last five minutes, the slowest first.",
+    "Subscribers of all nodes that got publications later than `slowMs` in the last five minutes, the slowest first.",
   access: "admin",
   query: { limit: withDefault(integer(1, MAX_SLOW, "Entries at most."), DEFAULT_LIMIT) },
   result: {
@@ -102,6 +105,7 @@ export const slowRoute = route({
         items: {
           type: "object",
           properties: {
+            node: { type: "string", description: "Where it is connected." },
             connection: { type: "string" },
             user: nullable("string"),
             channel: { type: "string" },
@@ -114,16 +118,26 @@ export const slowRoute = route({
             lastAtMs: { type: "integer", description: "ms since 1970." },
             traceId: nullable("string"),
           },
-          required: ["connection", "user", "channel", "worstMs", "count", "seenBy", "lastAtMs"],
+          required: [
+            "node",
+            "connection",
+            "user",
+            "channel",
+            "worstMs",
+            "count",
+            "seenBy",
+            "lastAtMs",
+          ],
         },
       },
+      ...COVERAGE,
     },
-    required: ["node", "slow"],
+    required: ["node", "slow", ...COVERAGE_NAMES],
   },
   codes: [],
-  handle: ({ context, query: { limit } }) => {
-    const { traces } = context.api;
-    return { content: { node: traces.node, slow: traces.slow(limit) } };
+  handle: async ({ context, query: { limit } }) => {
+    const { traces, cluster } = context.api;
+    return { content: { node: traces.node, ...(await cluster.slow(limit)) } };
   },
 });
 
@@ -135,27 +149,26 @@ const RULE = {
     user: nullable("string"),
     connection: nullable("string"),
     expiresAtMs: { type: "integer", description: "ms since 1970." },
+    nodes: { type: "array", items: { type: "string" }, description: "Where it holds." },
   },
-  required: ["id", "channel", "user", "connection", "expiresAtMs"],
+  required: ["id", "channel", "user", "connection", "expiresAtMs", "nodes"],
 } as const;
 
 const RULES = {
   type: "object",
-  properties: { node: NODE, rules: { type: "array", items: RULE } },
-  required: ["node", "rules"],
+  properties: { node: NODE, rules: { type: "array", items: RULE }, ...COVERAGE },
+  required: ["node", "rules", ...COVERAGE_NAMES],
 } as const;
 
 export const traceRulesRoute = route({
   method: "GET",
   path: "/v1/trace/rules",
   operationId: "traceRules",
-  summary: "What is traced on this node because somebody asked for it.",
+  summary: "What is traced because somebody asked for it, and on which nodes.",
   access: "admin",
   result: RULES,
   codes: [],
-  handle: ({ context: { api } }) => ({
-    content: { node: api.traces.node, rules: api.traces.rules() },
-  }),
+  handle: async ({ context: { api } }) => rulesResult(api, await api.cluster.traceRules(null)),
 });
 
 const action: Schema<"add" | "remove"> = {
@@ -173,7 +186,7 @@ export const changeTraceRulesRoute = route({
   path: "/v1/trace/rules",
   operationId: "changeTraceRules",
   summary:
-    "Has every publication traced, for a while, that a channel pattern, a publishing user or connection fits (all that are given); or ends a rule by its id.",
+    "Has every publication on any node traced, for a while, that a channel pattern, a publishing user or connection fits (all that are given); or ends a rule by its id.",
   access: "admin",
   body: object({
     action,
@@ -185,11 +198,24 @@ export const changeTraceRulesRoute = route({
   }),
   result: RULES,
   codes: [Code.badChannel, Code.overloaded, Code.notFound],
-  handle: ({ context: { api }, body: { id, action: what, ...rule } }) => {
-    const { traces } = api;
-    if (what === "add") traces.addRule(rule);
-    else if (id === null) throw badInput("give the id of the rule to remove");
-    else if (!traces.removeRule(id)) throw new BrokerError(Code.notFound, "there is no such rule");
-    return { content: { node: traces.node, rules: traces.rules() } };
+  handle: async ({ context: { api }, body: { id, action: what, ...input } }) => {
+    const { traces, cluster } = api;
+    if (what === "add") {
+      const rule = traces.addRule(input);
+      return rulesResult(api, await cluster.traceRules({ type: "set", rule }));
+    }
+    if (id === null) throw badInput("give the id of the rule to remove");
+    const wasHere = traces.removeRule(id);
+    const found = await cluster.traceRules({ type: "ended", id });
+    if (!wasHere && !found.isKnown) throw new BrokerError(Code.notFound, "there is no such rule");
+    return rulesResult(api, found);
   },
 });
+
+function rulesResult(
+  { traces: { node } }: BrokerApi,
+  told: Awaited<ReturnType<BrokerApi["cluster"]["traceRules"]>>,
+): Result {
+  const { rules, unreachable, failed, isPartial } = told;
+  return { content: { node, rules, unreachable, failed, isPartial } };
+}

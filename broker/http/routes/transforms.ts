@@ -1,6 +1,5 @@
 import { Code } from "../../../protocol/codes.ts";
 import type { TransformChange } from "../../ports.ts";
-import { allowedUse } from "../../transforms/allowed-use.ts";
 import { badInput } from "../http-error.ts";
 import { PAYLOAD_JSON, payloadSchema } from "../publication.ts";
 import { route } from "../route.ts";
@@ -15,9 +14,11 @@ import {
   text,
 } from "../schema.ts";
 import type { JsonSchema, Schema } from "../schema.ts";
+import { COVERAGE, COVERAGE_NAMES } from "./coverage-schema.ts";
 import { DRY_RUN_RESULT, outcomeJson, TRANSFORM_STATUS } from "./transform-schemas.ts";
 
 const MAX_ID_CHARS = 64;
+const MAX_NODE_BYTES = 256;
 const MAX_USE_BYTES = 1024;
 const MAX_CANARY_PATTERNS = 256;
 /** Payloads of one dry run. */
@@ -27,19 +28,32 @@ const UNPROCESSABLE = {
   422: "It cannot be taken into use; `fault` says what is wrong and where. What served before serves on.",
 } as const;
 
+const REFUSED_SOMEWHERE = {
+  422: "It cannot be taken into use; `fault` says what is wrong and where, `nodes` what became of it on each. What served before serves on, or again.",
+} as const;
+
+/** One transform on one node. */
+const NODE_STATUS = {
+  ...TRANSFORM_STATUS,
+  properties: { node: { type: "string", description: "Where." }, ...TRANSFORM_STATUS.properties },
+  required: ["node", ...TRANSFORM_STATUS.required],
+} as const;
+
+const NODE_STATUSES = { type: "array", items: NODE_STATUS } as const;
+
 export const transformsRoute = route({
   method: "GET",
   path: "/v1/transforms",
   operationId: "transforms",
-  summary: "The transforms of this node and how they do.",
+  summary: "The transforms of all nodes and how they do.",
   access: "admin",
   result: {
     type: "object",
-    properties: { transforms: { type: "array", items: TRANSFORM_STATUS } },
-    required: ["transforms"],
+    properties: { transforms: NODE_STATUSES, ...COVERAGE },
+    required: ["transforms", ...COVERAGE_NAMES],
   },
   codes: [],
-  handle: ({ context }) => ({ content: { transforms: context.api.transforms() } }),
+  handle: async ({ context }) => ({ content: await context.api.cluster.transforms() }),
 });
 
 type Mode = Extract<TransformChange, { readonly action: "deploy" }>["mode"];
@@ -109,7 +123,7 @@ export const changeTransformRoute = route({
   path: "/v1/transforms",
   operationId: "changeTransform",
   summary:
-    "Loads a version of a transform on this node, promotes or rolls it back; answers once that is done. `use`, `config` and `mode` are for deploy.",
+    "Loads a version of a transform on all nodes, promotes or rolls it back; answers once that is done. A deploy or promotion that a node refuses is rolled back on the others. `use`, `config` and `mode` are for deploy.",
   access: "admin",
   body: object({
     action: actionSchema,
@@ -122,29 +136,30 @@ export const changeTransformRoute = route({
     ),
     config: anything("Its configuration; default: the one in use."),
     mode: optional(modeSchema),
+    node: optional(text(MAX_NODE_BYTES, "Only on this node; default: on all.")),
   }),
-  result: TRANSFORM_STATUS,
+  result: {
+    ...NODE_STATUS,
+    description: "On the node that answers, or another one where it has not got the transform.",
+    properties: {
+      ...NODE_STATUS.properties,
+      nodes: { ...NODE_STATUSES, description: "On every node it was changed on." },
+      ...COVERAGE,
+    },
+    required: [...NODE_STATUS.required, "nodes", ...COVERAGE_NAMES],
+  },
   codes: [Code.notFound, Code.overloaded],
-  errorStatuses: UNPROCESSABLE,
+  errorStatuses: REFUSED_SOMEWHERE,
   handle: async ({ context, body }) => {
-    const { action, id, use, config, mode: asked } = body;
-    const { api } = context;
+    const { action, id, use, config, mode: asked, node } = body;
+    const { cluster } = context.api;
     if (action !== "deploy") {
       if (use !== null || config !== undefined || asked !== null)
         throw badInput("use, config and mode are for deploy");
-      return { content: await api.changeTransform({ action, id }) };
+      return { content: await cluster.changeTransform({ action, id }, node) };
     }
-    const { transforms, transformsFolder } = context.config;
-    const binding = transforms.find((one) => one.id === id);
-    const allowed = use === null ? null : allowedUse(use, transformsFolder, binding);
-    const change = {
-      action,
-      id,
-      use: allowed,
-      config,
-      mode: asked ?? { type: "replace" },
-    } as const;
-    return { content: await api.changeTransform(change) };
+    const change = { action, id, use, config, mode: asked ?? { type: "replace" } } as const;
+    return { content: await cluster.changeTransform(change, node) };
   },
 });
 

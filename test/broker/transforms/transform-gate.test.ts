@@ -175,9 +175,9 @@ describe("emissions", () => {
     });
     const { http } = node;
     await using client = await ProtocolClient.connect(http.url);
-    expect(await refusalOf(client.publish("t.a", text))).toMatchObject({ code: 4110 });
+    expect(await refusalOf(client.publish("t.a", text))).toMatchObject({ code: 4019 });
     expect(await refusalOf(client.publish("t.a", text.replace("emit", "only")))).toMatchObject({
-      code: 4110,
+      code: 4019,
     });
     expect(await stored(client, "t.a")).toEqual([]);
     expect(await stored(client, "u.b")).toEqual([]);
@@ -191,7 +191,7 @@ test("a payload that a transform made too large is a failure, by the channel's o
   await using client = await ProtocolClient.connect(http.url);
   expect(await client.publish("t.small", "grow 100")).toMatchObject({ offset: 1 });
   const { code, message } = await refusalOf(client.publish("t.small", "grow 101"));
-  expect(code).toBe(4110);
+  expect(code).toBe(4019);
   expect(message).toContain("101 bytes");
   expect(await client.publish("t.a", "grow 101")).toMatchObject({ offset: 1 });
 });

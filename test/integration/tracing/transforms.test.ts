@@ -80,11 +80,11 @@ test(
   async () => {
     await using node = await start({});
     await using client = await ProtocolClient.connect(node.url);
-    expect(await failureOf(client.publish("t.a", "fail"))).toMatchObject({ code: 4110 });
+    expect(await failureOf(client.publish("t.a", "fail"))).toMatchObject({ name: "RefusedError" });
     expect(await node.collector.first()).toMatchObject({
       reason: "error",
       publication: { channel: "t.a", offset: 0, publisher: { connection: client.connectionId } },
-      ingest: { error: "transform_failed" },
+      ingest: { error: expect.stringMatching(/^transform_/) },
       transform: { verdict: "reject", fault: { message: expect.stringContaining("told to fail") } },
       fanOut: null,
       deliveries: [],

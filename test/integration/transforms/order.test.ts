@@ -41,7 +41,7 @@ async function orderHolds(input: { readonly redis?: readonly string[] }): Promis
   for (const { channel, text, outcome } of sent) {
     const [word] = channel === "free.a" ? ["pass"] : text.split(" ");
     if (word === "drop") expect(outcome).toEqual({ offset: 0 });
-    else if (word === "fail" || word === "throw") expect(outcome).toEqual({ code: 4110 });
+    else if (word === "fail" || word === "throw") expect(outcome).toEqual({ code: 4019 });
     else expect(outcome).toEqual({ offset: expect.any(Number) });
   }
   const published = sent.filter(

@@ -91,7 +91,7 @@ function verdicts(start: (input: ConfigInput) => Promise<TestBroker>): void {
   test("each failure policy does what it says, for a message that fails and one that throws", async () => {
     await using client = await ProtocolClient.connect(node.url);
     for (const word of ["fail", "throw"]) {
-      expect(await codeOf(client.publish(`t.${word}`, word))).toBe(4110);
+      expect(await codeOf(client.publish(`t.${word}`, word))).toBe(4019);
       expect(await client.publish(`drop.${word}`, word)).toEqual({ offset: 0, epoch: "" });
       expect(await client.publish(`pass.${word}`, word)).toMatchObject({ offset: 1 });
       expect(await client.publish(`dead.${word}.a`, word)).toEqual({ offset: 0, epoch: "" });
@@ -120,7 +120,7 @@ function verdicts(start: (input: ConfigInput) => Promise<TestBroker>): void {
         ),
       ),
     );
-    expect(offsets).toEqual([1, 4110, 2, 4110, 3, 0, 4]);
+    expect(offsets).toEqual([1, 4019, 2, 4019, 3, 0, 4]);
     expect(await stored(client, "t.batch")).toEqual(["A", "B", "C", "D"]);
   });
 
@@ -144,7 +144,7 @@ function verdicts(start: (input: ConfigInput) => Promise<TestBroker>): void {
 
   test("what a transform may not emit to is a failure, and nothing of the publication is stored", async () => {
     await using client = await ProtocolClient.connect(node.url);
-    expect(await codeOf(client.publish("t.may", "emit out.may=1,secret=2"))).toBe(4110);
+    expect(await codeOf(client.publish("t.may", "emit out.may=1,secret=2"))).toBe(4019);
     for (const channel of ["t.may", "out.may", "secret"]) {
       expect(await stored(client, channel)).toEqual([]);
     }
@@ -153,8 +153,8 @@ function verdicts(start: (input: ConfigInput) => Promise<TestBroker>): void {
   test("a payload that grew over its channel's bound is a failure", async () => {
     await using client = await ProtocolClient.connect(node.url);
     expect(await client.publish("t.small.a", "grow 100")).toMatchObject({ offset: 1 });
-    expect(await codeOf(client.publish("t.small.a", "grow 101"))).toBe(4110);
-    expect(await codeOf(client.publish("t.big", "grow 70000"))).toBe(4110);
+    expect(await codeOf(client.publish("t.small.a", "grow 101"))).toBe(4019);
+    expect(await codeOf(client.publish("t.big", "grow 70000"))).toBe(4019);
     expect(await client.publish("t.small.a", "after")).toMatchObject({ offset: 2 });
   });
 
@@ -185,13 +185,13 @@ function verdicts(start: (input: ConfigInput) => Promise<TestBroker>): void {
     const publish = (payload: string) => post("/v1/publish", { channel: "t.http", payload });
     expect(await publish("one")).toMatchObject({ status: 200, body: { offset: 1 } });
     expect(await publish("drop")).toEqual({ status: 200, body: { offset: 0, epoch: "" } });
-    expect(await publish("fail")).toEqual(refusal(502, "transform_failed"));
+    expect(await publish("fail")).toEqual(refusal(422, "transform_rejected"));
     const payloads = Array.from({ length: 200 }, (_, i) => (i % 50 === 7 ? "fail" : `n${i}`));
     const publications = payloads.map((payload) => ({ channel: "t.http", payload }));
     const { body } = await post("/v1/batch", { publications });
     let next = 2;
     const expected: object[] = payloads.map((payload) =>
-      payload === "fail" ? { error: { name: "transform_failed" } } : { offset: next++ },
+      payload === "fail" ? { error: { name: "transform_rejected" } } : { offset: next++ },
     );
     expect(body).toMatchObject({ results: expected });
     await using client = await ProtocolClient.connect(node.url);

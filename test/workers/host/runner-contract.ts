@@ -84,7 +84,7 @@ export function runnerContract(isolation: Isolation): void {
       await harness.allSettled();
       expect(harness.types("in.a")).toEqual([type]);
       if (policy === "nack") {
-        expect(harness.settled[0]?.outcome).toMatchObject({ error: { code: "transformFailed" } });
+        expect(harness.settled[0]?.outcome).toMatchObject({ error: { code: "transformRejected" } });
       }
     });
 
