@@ -1,4 +1,6 @@
 import type { Command } from "./command.ts";
+import { tellMissing } from "./coverage.ts";
+import type { Coverage } from "./coverage.ts";
 import { ExitCode, UsageError } from "./errors.ts";
 import { formatCount } from "./format.ts";
 import { Interrupt } from "./interrupt.ts";
@@ -89,14 +91,17 @@ async function slowest(
   options: Parameters<typeof askNodes>[0],
   limit: number,
 ): Promise<readonly NodeSlow[]> {
-  const answers = await askNodes<{ node: string; slow: readonly Slow[] }>(
+  const answers = await askNodes<Coverage & { node: string; slow: readonly Slow[] }>(
     options,
     `/v1/slow?limit=${limit}`,
   );
+  for (const answer of answers) tellMissing(answer);
   const all = answers.flatMap((answer) =>
     answer.slow.map((one) => ({ node: answer.node, ...one })),
   );
-  return all.toSorted((a, b) => b.worstMs - a.worstMs).slice(0, limit);
+  // Each of a cluster's nodes tells of all of them.
+  const byPlace = new Map(all.map((one) => [`${one.connection} ${one.channel}`, one]));
+  return [...byPlace.values()].toSorted((a, b) => b.worstMs - a.worstMs).slice(0, limit);
 }
 
 function slowText(found: readonly NodeSlow[]): string {

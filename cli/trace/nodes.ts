@@ -6,7 +6,7 @@ export const NODE_OPTIONS = {
   url: {
     ...ADMIN_OPTIONS.url,
     multiple: true,
-    text: `${ADMIN_OPTIONS.url.text}; each node tells its own part, so give it once for every node`,
+    text: `${ADMIN_OPTIONS.url.text}; it answers for all nodes of its cluster, of which more may be named`,
   },
   token: ADMIN_OPTIONS.token,
 } as const;

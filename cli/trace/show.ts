@@ -1,4 +1,6 @@
 import type { DeliveryTrace } from "../../otel/delivery-trace.ts";
+import { tellMissing } from "../coverage.ts";
+import type { Coverage } from "../coverage.ts";
 import { CliError, ExitCode, UsageError } from "../errors.ts";
 import { parseArguments } from "../options.ts";
 import { print } from "../output.ts";
@@ -36,7 +38,7 @@ export const show: Subcommand = {
     const { jaeger } = options;
     const spans =
       jaeger === undefined
-        ? spansOfParts(await partsOf(options, id))
+        ? spansOfParts(await partsOf(options, id, tellMissing))
         : await spansInJaeger(jaeger, id);
     if (spans.length === 0) throw new CliError(notFound(id, jaeger));
     const text = options.json === true ? JSON.stringify(spans, null, 2) : traceText(id, spans);
@@ -46,12 +48,19 @@ export const show: Subcommand = {
 };
 
 /** What the nodes know of a trace. @throws CliError when one cannot be asked */
-export async function partsOf(options: NodeOptions, traceId: string): Promise<DeliveryTrace[]> {
+export async function partsOf(
+  options: NodeOptions,
+  traceId: string,
+  answered: (answer: Coverage) => unknown = () => {},
+): Promise<DeliveryTrace[]> {
   const answers = urlsOf(options).map(async (url) => {
     try {
       const path = `/v1/trace?id=${traceId}`;
-      const answer = await ask({ url, token: options.token }, path);
-      return (answer as { readonly parts: readonly DeliveryTrace[] }).parts;
+      const answer = (await ask({ url, token: options.token }, path)) as Coverage & {
+        readonly parts: readonly DeliveryTrace[];
+      };
+      answered(answer);
+      return answer.parts;
     } catch (error) {
       // Not every node had a part in it.
       if (error instanceof RefusedError && error.status === NOT_FOUND) return [];

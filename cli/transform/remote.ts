@@ -1,63 +1,27 @@
 import { resolve } from "node:path";
 
+import { tellMissing } from "../coverage.ts";
+import type { Coverage } from "../coverage.ts";
 import { ExitCode, UsageError } from "../errors.ts";
-import { formatCount, formatDuration } from "../format.ts";
 import { parseArguments } from "../options.ts";
 import { print } from "../output.ts";
 import { channelOrPattern, wholeNumber } from "../values.ts";
 import { ADMIN_OPTIONS, ask } from "./admin.ts";
 import { JSON_OPTION, jsonValue } from "./arguments.ts";
+import { statusesText } from "./status-text.ts";
+import type { Status } from "./status-text.ts";
 import type { Subcommand } from "./subcommand.ts";
 
-/** Messages of one version while a rollout compares it with another. */
-interface Tally {
-  readonly messages: number;
-  readonly failed: number;
-  readonly meanRunMs: number;
-}
-
-/** A version that is tried out, or has just taken over. */
-interface Rollout {
-  readonly mode: string;
-  readonly version: string;
-  readonly channels?: readonly string[];
-  readonly percent?: number;
-  readonly candidate?: Tally;
-  readonly baseline?: Tally;
-  /** Of a shadow. */
-  readonly same?: number;
-  readonly different?: number;
-  readonly shadow?: Tally;
-  readonly served?: Tally;
-  readonly endedBecause: string | null;
-}
-
-/** The part of a transform's status that is shown. */
-interface Status {
-  readonly id: string;
-  readonly name: string;
-  readonly version: string;
-  readonly previousVersion: string | null;
-  readonly state: string;
-  readonly channels: readonly string[];
-  readonly onError: string;
-  readonly lanes: number;
-  readonly queued: number;
-  readonly verdicts: Readonly<Record<string, number>>;
-  readonly faults: Readonly<Record<string, number>>;
-  readonly restarts: Readonly<Record<string, number>>;
-  readonly queueMs: { readonly p50: number; readonly p99: number };
-  readonly runMs: { readonly p50: number; readonly p99: number };
-  readonly recentFaults: readonly {
-    readonly atMs: number;
-    readonly type: string;
-    readonly message: string;
-    readonly channel: string | null;
-  }[];
-  readonly rollout: unknown;
-}
-
 const COMMON = { json: JSON_OPTION, ...ADMIN_OPTIONS } as const;
+
+const CHANGE_OPTIONS = {
+  node: {
+    type: "string",
+    value: "<name>",
+    text: "only on this broker; default: on all of the cluster",
+  },
+  ...COMMON,
+} as const;
 
 const DEPLOY_OPTIONS = {
   use: {
@@ -77,7 +41,7 @@ const DEPLOY_OPTIONS = {
     value: "<pattern>",
     text: "let it serve these channels only; may be given more than once",
   },
-  ...COMMON,
+  ...CHANGE_OPTIONS,
 } as const;
 
 export const status: Subcommand = {
@@ -88,16 +52,18 @@ export const status: Subcommand = {
   async run(argv) {
     const { options, positionals } = parseArguments(COMMON, argv);
     if (positionals.length > 1) throw new UsageError("status takes one binding at most");
-    const answer = (await ask(options, "/v1/transforms")) as { transforms: Status[] };
+    const answer = (await ask(options, "/v1/transforms")) as Coverage & {
+      readonly transforms: readonly Status[];
+    };
     const [id] = positionals;
     const found = answer.transforms.filter((one) => id === undefined || one.id === id);
     if (id !== undefined && found.length === 0) {
-      const known = answer.transforms.map((one) => one.id).join(", ");
+      const known = [...new Set(answer.transforms.map((one) => one.id))].join(", ");
       throw new UsageError(`there is no binding ${id}; there are ${known === "" ? "none" : known}`);
     }
-    const text =
-      found.length === 0 ? "no transforms are bound" : found.map(statusText).join("\n\n");
+    const text = found.length === 0 ? "no transforms are bound" : statusesText(found);
     await print(options.json === true ? json(found) : `${text}\n`);
+    tellMissing(answer);
     return ExitCode.done;
   },
 };
@@ -132,10 +98,10 @@ export const deploy: Subcommand = {
 export const promote: Subcommand = {
   usage: "promote <binding>",
   summary: "lets the version that is tried out replace the one that serves",
-  options: COMMON,
+  options: CHANGE_OPTIONS,
 
   async run(argv) {
-    const { options, positionals } = parseArguments(COMMON, argv);
+    const { options, positionals } = parseArguments(CHANGE_OPTIONS, argv);
     return change(options, { action: "promote", id: bindingOf("promote", positionals) });
   },
 };
@@ -143,71 +109,35 @@ export const promote: Subcommand = {
 export const rollback: Subcommand = {
   usage: "rollback <binding>",
   summary: "goes back to the version before, or ends what is tried out",
-  options: COMMON,
+  options: CHANGE_OPTIONS,
 
   async run(argv) {
-    const { options, positionals } = parseArguments(COMMON, argv);
+    const { options, positionals } = parseArguments(CHANGE_OPTIONS, argv);
     return change(options, { action: "rollback", id: bindingOf("rollback", positionals) });
   },
 };
 
+/** Fails when a node did not do it, or may not have: then they serve different versions. */
 async function change(
-  options: Parameters<typeof ask>[0] & { readonly json: boolean | undefined },
+  options: Parameters<typeof ask>[0] & {
+    readonly json: boolean | undefined;
+    readonly node: string | undefined;
+  },
   request: object,
 ): Promise<number> {
-  const answer = (await ask(options, "/v1/transforms", request)) as Status;
-  await print(options.json === true ? json(answer) : `${statusText(answer)}\n`);
-  return ExitCode.done;
+  const { node } = options;
+  const answer = (await ask(options, "/v1/transforms", {
+    ...request,
+    ...(node === undefined ? {} : { node }),
+  })) as Status & Coverage & { readonly nodes: readonly Status[] };
+  await print(options.json === true ? json(answer) : `${statusesText(answer.nodes)}\n`);
+  return tellMissing(answer) ? ExitCode.failed : ExitCode.done;
 }
 
 function bindingOf(command: string, positionals: readonly string[]): string {
   const [id, ...rest] = positionals;
   if (id === undefined || rest.length > 0) throw new UsageError(`${command} needs one binding`);
   return id;
-}
-
-function statusText(one: Status): string {
-  const { id, name, version, previousVersion, state, rollout } = one;
-  const before = previousVersion === null ? "" : ` (before: ${previousVersion})`;
-  const lines = [
-    `${id}: ${name} ${version}${before}, ${state}`,
-    `  channels  ${one.channels.join(" ")}; on error: ${one.onError}`,
-    `  verdicts  ${counts(one.verdicts)}`,
-    `  waiting   ${formatCount(one.queued)} in ${formatCount(one.lanes)} lanes; p50 ${formatDuration(one.queueMs.p50)}, p99 ${formatDuration(one.queueMs.p99)}`,
-    `  running   p50 ${formatDuration(one.runMs.p50)}, p99 ${formatDuration(one.runMs.p99)}`,
-    `  faults    ${counts(one.faults)}; restarts: ${counts(one.restarts)}`,
-  ];
-  if (rollout !== null) lines.push(...rolloutText(rollout as Rollout));
-  for (const { atMs, type, message, channel } of one.recentFaults.slice(-3)) {
-    const where = channel === null ? "" : ` on ${channel}`;
-    lines.push(`  ${new Date(atMs).toISOString()}  ${type}${where}: ${message}`);
-  }
-  return lines.join("\n");
-}
-
-function rolloutText(rollout: Rollout): string[] {
-  const { mode, version, percent, channels, same, different, endedBecause } = rollout;
-  const share = percent === undefined ? "" : ` of ${percent} %`;
-  const where = channels === undefined ? "" : ` on ${channels.join(" ")}`;
-  const compared =
-    same === undefined || different === undefined
-      ? ""
-      : `; outputs: ${formatCount(same)} the same, ${formatCount(different)} different`;
-  const end = endedBecause === null ? "" : `; ended: ${endedBecause}`;
-  const lines = [`  rollout   ${mode}${share} ${version}${where}${compared}${end}`];
-  const [own, other] = [rollout.candidate ?? rollout.shadow, rollout.baseline ?? rollout.served];
-  if (own !== undefined) lines.push(`            ${version}: ${tallyText(own)}`);
-  if (other !== undefined) lines.push(`            beside it: ${tallyText(other)}`);
-  return lines;
-}
-
-function tallyText({ messages, failed, meanRunMs }: Tally): string {
-  return `${formatCount(messages)} messages, ${formatCount(failed)} failed, ${meanRunMs.toFixed(3)} ms each`;
-}
-
-function counts(values: Readonly<Record<string, number>>): string {
-  const found = Object.entries(values).filter(([, count]) => count > 0);
-  return found.map(([name, count]) => `${name} ${formatCount(count)}`).join(", ") || "none";
 }
 
 function json(value: unknown): string {

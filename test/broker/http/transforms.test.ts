@@ -61,14 +61,16 @@ test("publishing answers what the transform made of it, one by one in a batch", 
 test("tells how the transforms do", async () => {
   await using node = await start();
   const { http, runner } = node;
+  const all = { unreachable: [], failed: [], isPartial: false };
+  const { node: name } = http.config;
   expect(await answered(http.fetch("/v1/transforms"))).toEqual({
     status: 200,
-    body: { transforms: runner.status() },
+    body: { transforms: runner.status().map((one) => ({ ...one, node: name })), ...all },
   });
   await using without = await HttpBroker.start();
   expect(await answered(without.fetch("/v1/transforms"))).toEqual({
     status: 200,
-    body: { transforms: [] },
+    body: { transforms: [], ...all },
   });
   expect(
     await answered(without.post("/v1/transforms", { action: "rollback", id: "upper" })),

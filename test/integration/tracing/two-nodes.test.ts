@@ -139,6 +139,7 @@ describeWithRedis("tracing across nodes", () => {
     await using publisher = await ProtocolClient.connect(pair.publishing.url);
     await subscriber.subscribe("a");
     await publisher.publish("a", "x");
+    await subscriber.untilPublications(1);
     pair.proxy.delay(300);
     const { offset, epoch } = await publisher.publish("a", "y");
     const isIts = ({ publication }: DeliveryTrace): boolean => publication.offset === offset;
@@ -168,6 +169,8 @@ describeWithRedis("tracing across nodes", () => {
     await using publisher = await ProtocolClient.connect(pair.subscribed.url);
     await subscriber.subscribe("a");
     await publisher.publish("a", "x");
+    // Else both would come in one batch, whose oldest is told.
+    await subscriber.untilPublications(1);
     // Messages to the node behind the proxy are late; the publisher's own replies are not.
     pair.proxy.set({ toClient: { kind: "delay", delayMs: 400 } });
     const { offset } = await publisher.publish("a", "y");
