@@ -1,9 +1,7 @@
-import { parseArgs } from "node:util";
-
 import { MIN_PAYLOAD_BYTES } from "./load/payload.ts";
 import { shapeNamed, shapes } from "./shapes.ts";
 import type { Shape } from "./shapes.ts";
-import { list, seconds, UsageError, whole } from "./support/arguments.ts";
+import { list, parseFlags, seconds, UsageError, whole } from "./support/arguments.ts";
 
 export type BrokerName = "tickwire" | "bare";
 
@@ -98,33 +96,26 @@ export function parseOptions(argv: readonly string[]): BenchOptions | "help" {
 }
 
 function parse(argv: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...argv],
-      options: {
-        rounds: { type: "string", default: "5" },
-        seconds: { type: "string", default: "0.8" },
-        "warm-up": { type: "string", default: "0.5" },
-        shapes: { type: "string", default: shapes.map((one) => one.name).join(",") },
-        payloads: { type: "string", default: "64,1024" },
-        brokers: { type: "string", default: "tickwire,bare" },
-        batch: { type: "string", default: "1" },
-        load: { type: "string", default: "0.1" },
-        "no-latency": { type: "boolean", default: false },
-        "no-pin": { type: "boolean", default: false },
-        "cpu-prof": { type: "boolean", default: false },
-        json: { type: "boolean", default: false },
-        help: { type: "boolean", default: false },
-        access: { type: "string", default: "token" },
-        entry: { type: "string" },
-        url: { type: "string" },
-        pid: { type: "string" },
-        token: { type: "string" },
-      },
-    }).values;
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
-  }
+  return parseFlags(argv, {
+    rounds: { type: "string", default: "5" },
+    seconds: { type: "string", default: "0.8" },
+    "warm-up": { type: "string", default: "0.5" },
+    shapes: { type: "string", default: shapes.map((one) => one.name).join(",") },
+    payloads: { type: "string", default: "64,1024" },
+    brokers: { type: "string", default: "tickwire,bare" },
+    batch: { type: "string", default: "1" },
+    load: { type: "string", default: "0.1" },
+    "no-latency": { type: "boolean", default: false },
+    "no-pin": { type: "boolean", default: false },
+    "cpu-prof": { type: "boolean", default: false },
+    json: { type: "boolean", default: false },
+    help: { type: "boolean", default: false },
+    access: { type: "string", default: "token" },
+    entry: { type: "string" },
+    url: { type: "string" },
+    pid: { type: "string" },
+    token: { type: "string" },
+  });
 }
 
 function runningBroker(values: { url?: string; pid?: string; token?: string }): RunningBroker {

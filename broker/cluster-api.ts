@@ -18,7 +18,7 @@ export interface ClusterApi {
   transforms(): Promise<Coverage & { readonly transforms: readonly OfNode<TransformStatus>[] }>;
   /**
    * Changes a transform on all nodes that have it. A deploy or promotion that fails on one is rolled back on the
-   * others; a rollback does what it can.
+   * others, and only one is under way at a time; a rollback does what it can, and at once.
    * @param node only there; null: everywhere
    * @throws TransformChangeError when it cannot be taken into use; names the nodes where that was so
    */
@@ -49,7 +49,12 @@ export function createClusterApi(directory: Directory): ClusterApi {
       const { told, coverage } = await gather(QuestionName.transforms);
       return { transforms: told.flatMap(withNode<TransformStatus>), ...coverage };
     },
-    changeTransform: (change, node) => changeEverywhere(directory, change, node),
+    changeTransform(change, node) {
+      const work = (): Promise<ChangedEverywhere> => changeEverywhere(directory, change, node);
+      // Whoever goes back to what served waits for nobody.
+      if (change.action === "rollback") return work();
+      return directory.inTurn(`transform ${change.id}`, work);
+    },
     async slow(limit) {
       const { told, coverage } = await gather(QuestionName.slow, { limit });
       const all = told.flatMap(withNode<SlowDelivery>);

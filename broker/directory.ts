@@ -82,6 +82,12 @@ export interface Directory {
    * @throws BrokerError too_large or overloaded when others cannot be asked this, or now; then nobody was
    */
   ask(question: Question): Promise<NodeAnswers>;
+
+  /**
+   * Does work while no other node does work of this name; also where nothing can be heard of others.
+   * @throws BrokerError overloaded while another does
+   */
+  inTurn<Result>(name: string, work: () => Promise<Result>): Promise<Result>;
 }
 
 export interface LocalDirectoryOptions {
@@ -217,6 +223,10 @@ export class LocalDirectory implements Directory {
     if (!isForNode(to, node, node)) return { answers: [], isCutOff: false };
     const answer = await this.answerer.answer(name, given);
     return { answers: [{ node, run: node, ...answer }], isCutOff: false };
+  }
+
+  inTurn<Result>(_name: string, work: () => Promise<Result>): Promise<Result> {
+    return work();
   }
 
   /** Closes what is open with revoked access; answers how many connections. */

@@ -1,19 +1,13 @@
 import { SpanKind } from "@opentelemetry/api";
 
-import { spanIdOf } from "../protocol/span-id.ts";
-import type { TraceStage } from "../protocol/span-id.ts";
-import { Attribute, latencyAttribute, MESSAGING_SYSTEM } from "./attributes.ts";
-import type { DeliveryTrace, FanOutAnomaly, TracedDelivery } from "./delivery-trace.ts";
+import { Attribute, latencyAttribute } from "./attributes.ts";
+import type { DeliveryTrace, TracedDelivery } from "./delivery-trace.ts";
 import { latencyOf } from "./latency.ts";
-import type {
-  AttributeMap,
-  SpanContextRecord,
-  SpanEventRecord,
-  SpanRecord,
-} from "./span-record.ts";
+import { anomalyEvent, faultEvent } from "./span-events.ts";
+import { elapsed, rounded, SpanMaker } from "./span-maker.ts";
+import type { SpanAttributes } from "./span-maker.ts";
+import type { SpanContextRecord, SpanRecord } from "./span-record.ts";
 
-/** W3C: sampled. */
-const SAMPLED = 1;
 /** Bounds of one trace, whatever it is made from. */
 const MAX_EVENTS = 32;
 const MAX_DELIVERIES = 16;
@@ -42,17 +36,11 @@ export function spansOf(trace: DeliveryTrace): SpanRecord[] {
   ];
 }
 
-type Parts = Partial<Omit<SpanRecord, "name" | "context" | "attributes">> &
-  Pick<SpanRecord, "startMs" | "endMs"> & {
-    readonly operation: string;
-    readonly attributes: Readonly<Record<string, AttributeMap[string] | null>>;
-  };
-
 class SpanTree {
   readonly #trace: DeliveryTrace;
-  readonly #common: AttributeMap;
+  readonly #maker: SpanMaker;
   /** Of the spans one searches by. */
-  readonly #place: Readonly<Record<string, AttributeMap[string] | null>>;
+  readonly #place: SpanAttributes;
   /** Span `ingest`, on whichever node it is. */
   readonly #ingest: SpanContextRecord;
   readonly #link: readonly SpanContextRecord[];
@@ -60,18 +48,11 @@ class SpanTree {
   constructor(trace: DeliveryTrace) {
     this.#trace = trace;
     const { publication, busReceive, ingest, node } = trace;
+    this.#maker = new SpanMaker(trace);
     const origin = ingest === null ? (busReceive?.fromNode ?? node) : node;
-    this.#ingest = this.#context("ingest", origin);
+    this.#ingest = this.#maker.context("ingest", origin);
     this.#link = trace.link === null ? [] : [trace.link];
-    const { id, epoch, offset, channel, namespace } = publication;
-    const messageId = id ?? (offset > 0 && epoch !== "" ? `${epoch}:${offset}` : null);
-    this.#common = {
-      [Attribute.system]: MESSAGING_SYSTEM,
-      [Attribute.channel]: channel,
-      [Attribute.template]: namespace,
-      [Attribute.sampleReason]: trace.reason,
-      ...(messageId === null ? {} : { [Attribute.messageId]: messageId }),
-    };
+    const { epoch, offset } = publication;
     this.#place = {
       [Attribute.epoch]: epoch === "" ? null : epoch,
       [Attribute.offset]: offset > 0 ? offset : null,
@@ -83,7 +64,7 @@ class SpanTree {
     if (ingest === null) return [];
     const { publisher, payloadBytes, namespace } = publication;
     return [
-      this.#span(`ingest ${namespace}`, this.#ingest, {
+      this.#maker.span(`ingest ${namespace}`, this.#ingest, {
         operation: "ingest",
         kind: SpanKind.SERVER,
         parent,
@@ -108,7 +89,7 @@ class SpanTree {
     const { enteredMs, startedMs, endedMs, stages, fault, batchSize } = transform;
     const names = stages.map(({ name }) => name);
     const name = names.join("+") || "unnamed";
-    const context = this.#context("transform", node);
+    const context = this.#maker.context("transform", node);
     const events = fault === null ? [] : [faultEvent(fault, endedMs)];
     const shared = { events, error: fault?.type ?? null };
     const attributes = {
@@ -119,7 +100,7 @@ class SpanTree {
       [Attribute.transformVerdict]: transform.verdict,
       [Attribute.batchSize]: batchSize,
     };
-    const whole = this.#span(`transform ${name}`, context, {
+    const whole = this.#maker.span(`transform ${name}`, context, {
       ...shared,
       operation: "transform",
       parent: this.#ingest,
@@ -133,14 +114,18 @@ class SpanTree {
     });
     // What was given up in the queue never ran.
     if (startedMs === 0) return [whole];
-    const run = this.#span(`transform.run ${name}`, this.#context("transform.run", node), {
-      ...shared,
-      operation: "transform.run",
-      parent: context,
-      startMs: startedMs,
-      endMs: endedMs,
-      attributes,
-    });
+    const run = this.#maker.span(
+      `transform.run ${name}`,
+      this.#maker.context("transform.run", node),
+      {
+        ...shared,
+        operation: "transform.run",
+        parent: context,
+        startMs: startedMs,
+        endMs: endedMs,
+        attributes,
+      },
+    );
     return [whole, run];
   }
 
@@ -149,7 +134,7 @@ class SpanTree {
     if (busSend === null) return [];
     const { partition, shard, queuedMs, sentMs, repliedMs, batchSize, error } = busSend;
     return [
-      this.#span(`bus.publish ${partition}`, this.#context("bus.publish", node), {
+      this.#maker.span(`bus.publish ${partition}`, this.#maker.context("bus.publish", node), {
         operation: "bus.publish",
         kind: SpanKind.PRODUCER,
         parent: this.#ingest,
@@ -173,10 +158,10 @@ class SpanTree {
     if (busReceive === null) return [];
     const { partition, shard, fromNode, openedMs, sentMs, receivedMs } = busReceive;
     return [
-      this.#span(`bus.receive ${partition}`, this.#context("bus.receive", node), {
+      this.#maker.span(`bus.receive ${partition}`, this.#maker.context("bus.receive", node), {
         operation: "bus.receive",
         kind: SpanKind.CONSUMER,
-        parent: this.#context("bus.publish", fromNode),
+        parent: this.#maker.context("bus.publish", fromNode),
         startMs: sentMs > 0 ? sentMs : receivedMs,
         endMs: receivedMs,
         attributes: {
@@ -201,9 +186,9 @@ class SpanTree {
     const { anomalies, anomaliesLeftOut } = fanOut;
     const leftOut = anomaliesLeftOut + Math.max(0, anomalies.length - MAX_EVENTS);
     return [
-      this.#span(`fanout ${publication.namespace}`, this.#context("fanout", node), {
+      this.#maker.span(`fanout ${publication.namespace}`, this.#maker.context("fanout", node), {
         operation: "fanout",
-        parent: busReceive === null ? this.#ingest : this.#context("bus.receive", node),
+        parent: busReceive === null ? this.#ingest : this.#maker.context("bus.receive", node),
         startMs: fanOut.startedMs,
         endMs: fanOut.endedMs,
         events: anomalies.slice(0, MAX_EVENTS).map(anomalyEvent),
@@ -231,7 +216,7 @@ class SpanTree {
     const latency = latencyOf(this.#trace, delivery);
     const stage = outcome === "late" ? "deliver.late" : "deliver";
     const hasClientStamp = delivery.receivedMs > 0;
-    const attributes: Record<string, AttributeMap[string] | null> = {
+    const attributes: Record<string, SpanAttributes[string]> = {
       ...this.#place,
       [Attribute.operationType]: "send",
       [Attribute.clientId]: connection,
@@ -246,75 +231,19 @@ class SpanTree {
       [Attribute.clockNegative]: latency.hasNegative ? true : null,
     };
     for (const [part, ms] of latency.stages) attributes[latencyAttribute(part)] = rounded(ms);
-    const fanOutLink = fanOut === null ? [] : [this.#context("fanout", node)];
-    return this.#span(`deliver ${publication.namespace}`, this.#context(stage, node, connection), {
-      operation: "deliver",
-      parent: this.#ingest,
-      startMs: latency.startMs,
-      endMs: latency.endMs,
-      links: [...fanOutLink, ...this.#link],
-      error: outcome === "dropped" ? (dropReason ?? "dropped") : null,
-      attributes,
-    });
+    const fanOutLink = fanOut === null ? [] : [this.#maker.context("fanout", node)];
+    return this.#maker.span(
+      `deliver ${publication.namespace}`,
+      this.#maker.context(stage, node, connection),
+      {
+        operation: "deliver",
+        parent: this.#ingest,
+        startMs: latency.startMs,
+        endMs: latency.endMs,
+        links: [...fanOutLink, ...this.#link],
+        error: outcome === "dropped" ? (dropReason ?? "dropped") : null,
+        attributes,
+      },
+    );
   }
-
-  #context(stage: TraceStage, node: string, connection = ""): SpanContextRecord {
-    const { traceId, parent } = this.#trace;
-    const spanId = spanIdOf(traceId, stage, node, connection);
-    return { traceId, spanId, flags: SAMPLED, state: parent?.state ?? null };
-  }
-
-  #span(name: string, context: SpanContextRecord, parts: Parts): SpanRecord {
-    const { operation, attributes, startMs, endMs, error = null } = parts;
-    const all: AttributeMap = { ...this.#common };
-    all[Attribute.operationName] = operation;
-    for (const key of Object.keys(attributes)) {
-      const value = attributes[key];
-      if (value !== null && value !== undefined) all[key] = value;
-    }
-    if (error !== null) all[Attribute.errorType] = error;
-    return {
-      name,
-      kind: parts.kind ?? SpanKind.INTERNAL,
-      context,
-      parent: parts.parent ?? null,
-      startMs,
-      endMs: Math.max(startMs, endMs),
-      attributes: all,
-      links: parts.links ?? [],
-      events: parts.events ?? [],
-      droppedEventCount: parts.droppedEventCount ?? 0,
-      error,
-    };
-  }
-}
-
-function faultEvent(
-  fault: { readonly type: string; readonly message: string },
-  atMs: number,
-): SpanEventRecord {
-  const attributes = {
-    [Attribute.exceptionType]: fault.type,
-    [Attribute.exceptionMessage]: fault.message,
-  };
-  return { name: "exception", atMs, attributes };
-}
-
-function anomalyEvent({ atMs, connection, outcome, queuedBytes }: FanOutAnomaly): SpanEventRecord {
-  const attributes = {
-    [Attribute.clientId]: connection,
-    [Attribute.outcome]: outcome === "queued" ? "queued" : "dropped",
-    [Attribute.queuedBytes]: queuedBytes,
-    ...(outcome === "queued" ? {} : { [Attribute.dropReason]: outcome }),
-  };
-  return { name: outcome === "queued" ? "queued" : "dropped", atMs, attributes };
-}
-
-function elapsed(fromMs: number, toMs: number): number {
-  return rounded(Math.max(0, toMs - fromMs));
-}
-
-/** To whole microseconds: what lies below is noise. */
-function rounded(ms: number): number {
-  return Math.round(ms * 1000) / 1000;
 }

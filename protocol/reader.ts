@@ -1,4 +1,6 @@
 import { badFrame } from "./errors.ts";
+import { msgpackEnd } from "./msgpack-end.ts";
+import type { MsgpackRules } from "./msgpack-end.ts";
 
 /**
  * Named msgpack reads over bytes we do not trust. `FrameReader` is for the hot frames: its methods
@@ -101,94 +103,14 @@ export function frameEnd(
   } else throw badFrame("a frame must be an array");
   if (count === 0) throw badFrame("a frame must have an op");
   if (count > maxFields) throw badFrame(`a frame may have at most ${maxFields} fields`);
-  for (let i = 0; i < count; i++) at = valueEnd(bytes, at, end, maxDepth - 1);
+  for (let i = 0; i < count; i++) at = msgpackEnd(bytes, at, end, maxDepth - 1, frameRules);
   return at;
 }
 
-function valueEnd(bytes: Uint8Array, pos: number, end: number, depth: number): number {
-  if (pos >= end) throw badFrame("the frame is cut short");
-  const head = bytes[pos] as number;
-  if (head < 0x80 || head >= 0xe0) return pos + 1;
-  if (head < 0x90) return mapEnd(bytes, pos + 1, end, depth, head & 0x0f);
-  if (head < 0xa0) return arrayEnd(bytes, pos + 1, end, depth, head & 0x0f);
-  if (head < 0xc0) return within(pos + 1 + (head & 0x1f), end);
-  switch (head) {
-    case 0xc0:
-    case 0xc2:
-    case 0xc3:
-      return pos + 1;
-    case 0xcc:
-    case 0xd0:
-      return within(pos + 2, end);
-    case 0xcd:
-    case 0xd1:
-      return within(pos + 3, end);
-    case 0xca:
-    case 0xce:
-    case 0xd2:
-      return within(pos + 5, end);
-    case 0xcb:
-    case 0xcf:
-    case 0xd3:
-      return within(pos + 9, end);
-    case 0xc4:
-    case 0xd9:
-      return within(pos + 2 + lengthAt(bytes, pos + 1, end, 1), end);
-    case 0xc5:
-    case 0xda:
-      return within(pos + 3 + lengthAt(bytes, pos + 1, end, 2), end);
-    case 0xc6:
-    case 0xdb:
-      return within(pos + 5 + lengthAt(bytes, pos + 1, end, 4), end);
-    case 0xdc:
-      return arrayEnd(bytes, pos + 3, end, depth, lengthAt(bytes, pos + 1, end, 2));
-    case 0xdd:
-      return arrayEnd(bytes, pos + 5, end, depth, lengthAt(bytes, pos + 1, end, 4));
-    case 0xde:
-      return mapEnd(bytes, pos + 3, end, depth, lengthAt(bytes, pos + 1, end, 2));
-    case 0xdf:
-      return mapEnd(bytes, pos + 5, end, depth, lengthAt(bytes, pos + 1, end, 4));
-    default:
-      throw badFrame(`msgpack format 0x${head.toString(16)} is not allowed here`);
-  }
-}
-
-function lengthAt(bytes: Uint8Array, pos: number, end: number, size: number): number {
-  within(pos + size, end);
-  let value = 0;
-  for (let i = 0; i < size; i++) value = value * 256 + (bytes[pos + i] as number);
-  return value;
-}
-
-function within(at: number, end: number): number {
-  if (at > end) throw badFrame("the frame is cut short");
-  return at;
-}
-
-function arrayEnd(
-  bytes: Uint8Array,
-  pos: number,
-  end: number,
-  depth: number,
-  count: number,
-): number {
-  if (depth <= 0) throw badFrame("the frame is nested too deep");
-  // Every item is at least one byte: a count beyond that is a lie, found before the walk begins.
-  within(pos + count, end);
-  let at = pos;
-  for (let i = 0; i < count; i++) at = valueEnd(bytes, at, end, depth - 1);
-  return at;
-}
-
-function mapEnd(bytes: Uint8Array, pos: number, end: number, depth: number, count: number): number {
-  if (depth <= 0) throw badFrame("the frame is nested too deep");
-  within(pos + count * 2, end);
-  let at = pos;
-  for (let i = 0; i < count; i++) {
-    const key = at < end ? (bytes[at] as number) : 0xc1;
-    if (key >>> 5 !== 5 && key !== 0xd9) throw badFrame("map keys must be short strings");
-    at = valueEnd(bytes, at, end, depth - 1);
-    at = valueEnd(bytes, at, end, depth - 1);
-  }
-  return at;
-}
+const frameRules: MsgpackRules = {
+  what: "the frame",
+  error: badFrame,
+  refusal: "is not allowed here",
+  hasShortKeys: true,
+  hasTimestamps: false,
+};

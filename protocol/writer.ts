@@ -1,5 +1,5 @@
 /**
- * Named msgpack writes over a caller's bytes; with reader.ts the only index arithmetic in the tree.
+ * Named msgpack writes over a caller's bytes; with reader.ts and msgpack-end.ts the only index arithmetic.
  * Each returns the position after what it wrote. The caller has made sure of the room.
  */
 

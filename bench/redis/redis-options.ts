@@ -1,7 +1,5 @@
-import { parseArgs } from "node:util";
-
 import { MIN_PAYLOAD_BYTES } from "../load/payload.ts";
-import { list, seconds, UsageError, whole } from "../support/arguments.ts";
+import { list, parseFlags, seconds, UsageError, whole } from "../support/arguments.ts";
 import { historyKinds, redisShapeNamed, redisShapes } from "./redis-shapes.ts";
 import type { HistoryKind, RedisShape } from "./redis-shapes.ts";
 
@@ -69,28 +67,21 @@ export function parseRedisOptions(argv: readonly string[]): RedisBenchOptions | 
 }
 
 function parse(argv: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...argv],
-      options: {
-        redis: { type: "boolean", default: true },
-        rounds: { type: "string", default: "3" },
-        seconds: { type: "string", default: "1" },
-        "warm-up": { type: "string", default: "1.2" },
-        shapes: { type: "string", default: redisShapes.map((shape) => shape.name).join(",") },
-        histories: { type: "string", default: historyKinds.join(",") },
-        payloads: { type: "string", default: "64" },
-        batch: { type: "string", default: "1" },
-        "redis-url": { type: "string" },
-        entry: { type: "string" },
-        "cpu-prof": { type: "boolean", default: false },
-        json: { type: "boolean", default: false },
-        help: { type: "boolean", default: false },
-      },
-    }).values;
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
-  }
+  return parseFlags(argv, {
+    redis: { type: "boolean", default: true },
+    rounds: { type: "string", default: "3" },
+    seconds: { type: "string", default: "1" },
+    "warm-up": { type: "string", default: "1.2" },
+    shapes: { type: "string", default: redisShapes.map((shape) => shape.name).join(",") },
+    histories: { type: "string", default: historyKinds.join(",") },
+    payloads: { type: "string", default: "64" },
+    batch: { type: "string", default: "1" },
+    "redis-url": { type: "string" },
+    entry: { type: "string" },
+    "cpu-prof": { type: "boolean", default: false },
+    json: { type: "boolean", default: false },
+    help: { type: "boolean", default: false },
+  });
 }
 
 function parseShape(name: string): RedisShape {

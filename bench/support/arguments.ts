@@ -1,6 +1,21 @@
+import { parseArgs } from "node:util";
+import type { ParseArgsOptionsConfig } from "node:util";
+
 /** The command line cannot be followed; the message says why. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
+}
+
+/** The values of flags. @throws UsageError when there is another, or one lacks its value */
+export function parseFlags<const Flags extends ParseArgsOptionsConfig>(
+  argv: readonly string[],
+  options: Flags,
+) {
+  try {
+    return parseArgs({ args: [...argv], options }).values;
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error));
+  }
 }
 
 /** The parts of a comma-separated list, each once. */

@@ -1,9 +1,7 @@
-import { parseArgs } from "node:util";
-
 import { MIN_PAYLOAD_BYTES } from "../load/payload.ts";
 import { shapeNamed, shapes } from "../shapes.ts";
 import type { Shape } from "../shapes.ts";
-import { list, seconds, UsageError, whole } from "../support/arguments.ts";
+import { list, parseFlags, seconds, UsageError, whole } from "../support/arguments.ts";
 
 /** Ways the broker is run, from least tracing to most. */
 export const tracingModes = ["off", "recorder", "unsampled", "sampled"] as const;
@@ -68,25 +66,18 @@ export function parseTracingOptions(argv: readonly string[]): TracingBenchOption
 }
 
 function parse(argv: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...argv],
-      options: {
-        tracing: { type: "boolean", default: true },
-        rounds: { type: "string", default: "7" },
-        seconds: { type: "string", default: "1.5" },
-        "warm-up": { type: "string", default: "1.5" },
-        shapes: { type: "string", default: usual.join(",") },
-        payload: { type: "string", default: "64" },
-        "no-pin": { type: "boolean", default: false },
-        entry: { type: "string" },
-        json: { type: "boolean", default: false },
-        help: { type: "boolean", default: false },
-      },
-    }).values;
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
-  }
+  return parseFlags(argv, {
+    tracing: { type: "boolean", default: true },
+    rounds: { type: "string", default: "7" },
+    seconds: { type: "string", default: "1.5" },
+    "warm-up": { type: "string", default: "1.5" },
+    shapes: { type: "string", default: usual.join(",") },
+    payload: { type: "string", default: "64" },
+    "no-pin": { type: "boolean", default: false },
+    entry: { type: "string" },
+    json: { type: "boolean", default: false },
+    help: { type: "boolean", default: false },
+  });
 }
 
 function parseShape(name: string): Shape {

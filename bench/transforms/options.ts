@@ -1,6 +1,4 @@
-import { parseArgs } from "node:util";
-
-import { list, seconds, UsageError, whole } from "../support/arguments.ts";
+import { list, parseFlags, seconds, UsageError, whole } from "../support/arguments.ts";
 
 const PARTS = ["pass", "saturation"] as const;
 export type Part = (typeof PARTS)[number];
@@ -66,29 +64,22 @@ export function parseTransformOptions(argv: readonly string[]): TransformBenchOp
 }
 
 function parse(argv: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...argv],
-      options: {
-        transforms: { type: "boolean", default: true },
-        rounds: { type: "string", default: "5" },
-        parts: { type: "string", default: PARTS.join(",") },
-        seconds: { type: "string", default: "1" },
-        "warm-up": { type: "string", default: "0.7" },
-        saturation: { type: "string", default: "3" },
-        payload: { type: "string", default: "64" },
-        channels: { type: "string", default: "64" },
-        window: { type: "string", default: "4096" },
-        "task-ms": { type: "string", default: "20" },
-        workers: { type: "string", default: "1" },
-        entry: { type: "string" },
-        json: { type: "boolean", default: false },
-        help: { type: "boolean", default: false },
-      },
-    }).values;
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
-  }
+  return parseFlags(argv, {
+    transforms: { type: "boolean", default: true },
+    rounds: { type: "string", default: "5" },
+    parts: { type: "string", default: PARTS.join(",") },
+    seconds: { type: "string", default: "1" },
+    "warm-up": { type: "string", default: "0.7" },
+    saturation: { type: "string", default: "3" },
+    payload: { type: "string", default: "64" },
+    channels: { type: "string", default: "64" },
+    window: { type: "string", default: "4096" },
+    "task-ms": { type: "string", default: "20" },
+    workers: { type: "string", default: "1" },
+    entry: { type: "string" },
+    json: { type: "boolean", default: false },
+    help: { type: "boolean", default: false },
+  });
 }
 
 function parsePart(name: string): Part {

@@ -4,6 +4,7 @@ import type { NamespaceOptions } from "../namespace.ts";
 import { BadValue } from "./config-error.ts";
 import { boolean, choice, duration, integer, share, shown, size } from "./option.ts";
 import type { Option } from "./option.ts";
+import { parseList } from "./parse-list.ts";
 import { nearest } from "./suggest.ts";
 
 /** A namespace as a config file holds it: what it leaves out comes from the options of the same purpose. */
@@ -116,23 +117,11 @@ export const namespacesOption: Option<readonly NamespaceOverride[], readonly Nam
   isSecret: false,
   flagStyle: "value",
   parse: (raw) => {
-    const list = typeof raw === "string" ? parseJson(raw) : raw;
-    if (!Array.isArray(list)) throw new BadValue(`${shown(raw)} is not a list of namespaces`);
-    if (list.length > MAX_NAMESPACES)
-      throw new BadValue(`has ${list.length} entries; ${MAX_NAMESPACES} at most`);
-    const namespaces = list.map(parseNamespace);
+    const namespaces = parseList(raw, "namespaces", MAX_NAMESPACES).map(parseNamespace);
     checkReachable(namespaces);
     return namespaces;
   },
 };
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new BadValue(`is not JSON: ${(error as Error).message}`);
-  }
-}
 
 function parseNamespace(raw: unknown, index: number): NamespaceOverride {
   if (typeof raw !== "object" || raw === null || Array.isArray(raw))

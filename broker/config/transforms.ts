@@ -5,6 +5,7 @@ import { isChannelName, isChannelPattern, patternMatches } from "../../protocol/
 import { BadValue } from "./config-error.ts";
 import { boolean, integer, shown, size } from "./option.ts";
 import type { Option } from "./option.ts";
+import { parseList } from "./parse-list.ts";
 import { nearest } from "./suggest.ts";
 import { optionalText } from "./text-option.ts";
 
@@ -82,11 +83,7 @@ const transformsOption: Option<readonly TransformBinding[], readonly TransformIn
   isSecret: false,
   flagStyle: "value",
   parse: (raw) => {
-    const list = typeof raw === "string" ? parseJson(raw) : raw;
-    if (!Array.isArray(list)) throw new BadValue(`${shown(raw)} is not a list of transforms`);
-    if (list.length > MAX_TRANSFORMS)
-      throw new BadValue(`has ${list.length} entries; ${MAX_TRANSFORMS} at most`);
-    const bindings = list.map(parseTransform);
+    const bindings = parseList(raw, "transforms", MAX_TRANSFORMS).map(parseTransform);
     checkIds(bindings);
     return bindings;
   },
@@ -135,14 +132,6 @@ function checkFolder(path: string): string {
   const folder = resolve(path);
   if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() === true) return folder;
   throw new BadValue(`${shown(path)} is no folder`);
-}
-
-function parseJson(json: string): unknown {
-  try {
-    return JSON.parse(json);
-  } catch (error) {
-    throw new BadValue(`is not JSON: ${(error as Error).message}`, { cause: error });
-  }
 }
 
 function parseTransform(raw: unknown, index: number): TransformBinding {

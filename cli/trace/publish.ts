@@ -34,7 +34,8 @@ const OPTIONS = {
 
 export const publish: Subcommand = {
   usage: "publish <channel> [--data <text>]",
-  summary: "publishes once, traced, and shows the way it took; the first --url is published to",
+  summary:
+    "publishes once, traced, by the first --url, sees it arrive by the last, and shows its way",
   options: OPTIONS,
 
   async run(argv) {

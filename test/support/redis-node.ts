@@ -1,11 +1,15 @@
 import { createAuthenticator } from "../../broker/auth/create-authenticator.ts";
 import { Broker } from "../../broker/broker.ts";
 import { buildConfig } from "../../broker/config/config.ts";
-import type { ConfigInput } from "../../broker/config/config.ts";
+import type { BrokerConfig, ConfigInput } from "../../broker/config/config.ts";
+import type { Directory, LocalDirectory } from "../../broker/directory.ts";
 import { RedisEngine } from "../../broker/engine/redis/redis-engine.ts";
 import type { RedisTopologyOptions } from "../../broker/engine/redis/redis-engine.ts";
 import { createHttpHandler } from "../../broker/http/create-http-handler.ts";
 import { systemClock } from "../../broker/ports.ts";
+import type { TransformRunner } from "../../broker/ports.ts";
+import { usePath } from "../../broker/transforms/allowed-use.ts";
+import { createTransformRunner } from "../../workers/host/create-transform-runner.ts";
 import { MemoryLogger } from "./memory-logger.ts";
 import { ProtocolClient } from "./protocol-client.ts";
 import { PARTITIONS, untilReady } from "./redis-engine.ts";
@@ -21,13 +25,42 @@ export interface RedisNodeOptions {
   readonly config?: ConfigInput;
 }
 
+/** An engine whose directory can be asked. */
+class OpenEngine extends RedisEngine {
+  local: LocalDirectory | null = null;
+  directory: Directory | null = null;
+
+  override createDirectory(local: LocalDirectory): Directory {
+    this.local = local;
+    this.directory = super.createDirectory(local);
+    return this.directory;
+  }
+}
+
+/** As main.ts makes it; null where nothing is bound. */
+function runnerOf(
+  { transforms: bindings }: BrokerConfig,
+  logger: MemoryLogger,
+): TransformRunner | null {
+  const [first] = bindings;
+  if (first === undefined) return null;
+  return createTransformRunner({
+    bindings: bindings.map((one) => ({ ...one, use: usePath(one) })),
+    directory: first.directory,
+    clock: systemClock,
+    logger,
+    maxPayloadBytes: 65_536,
+    isWatching: false,
+  });
+}
+
 /** One of several nodes that share a Redis: a whole broker, whose engine and log can be looked into. */
 export class RedisNode implements AsyncDisposable {
   readonly broker: Broker;
-  readonly engine: RedisEngine;
+  readonly engine: OpenEngine;
   readonly logger: MemoryLogger;
 
-  private constructor(broker: Broker, engine: RedisEngine, logger: MemoryLogger) {
+  private constructor(broker: Broker, engine: OpenEngine, logger: MemoryLogger) {
     this.broker = broker;
     this.engine = engine;
     this.logger = logger;
@@ -44,7 +77,7 @@ export class RedisNode implements AsyncDisposable {
       ...options.config,
     });
     const logger = new MemoryLogger();
-    const engine = new RedisEngine({
+    const engine = new OpenEngine({
       topology,
       prefix,
       partitions: PARTITIONS,
@@ -60,7 +93,9 @@ export class RedisNode implements AsyncDisposable {
       leaseMs,
     });
     const authenticator = createAuthenticator(config, systemClock, logger);
+    const transforms = runnerOf(config, logger);
     const broker = new Broker({
+      ...(transforms === null ? {} : { transforms }),
       config,
       authenticator,
       createHttpHandler: (api) =>
@@ -81,6 +116,17 @@ export class RedisNode implements AsyncDisposable {
 
   get api(): Broker["api"] {
     return this.broker.api;
+  }
+
+  /** What this node answers to questions. */
+  get answerer(): LocalDirectory["answerer"] {
+    if (this.engine.local === null) throw new Error("the broker made no directory");
+    return this.engine.local.answerer;
+  }
+
+  get directory(): Directory {
+    if (this.engine.directory === null) throw new Error("the broker made no directory");
+    return this.engine.directory;
   }
 
   get url(): string {

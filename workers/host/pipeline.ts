@@ -273,7 +273,8 @@ export class Pipeline implements WorkerSetOwner {
     const { file, integrity, version } = manifest;
     if (before === undefined || before.manifest.integrity === integrity) return;
     if (this.#context.refusedIntegrities.has(integrity)) {
-      throw new Error(`${file} holds a version of "${bound.id}" that was rolled back`);
+      const problem = `${file} holds a version of "${bound.id}" that was rolled back`;
+      throw new Error(`${problem}: put another there, or deploy one with --use`);
     }
     this.#log("warn", "transform_changed_on_disk", { file, version, integrity });
   }

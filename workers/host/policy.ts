@@ -16,6 +16,12 @@ export interface Failure {
 /** Faults that lie in the publication: the same one would meet the same fate. */
 const REJECTIONS: ReadonlySet<string> = new Set(["verdict", "throw", "emission"]);
 
+/**
+ * When a publication may be tried again whose worker was lost over it, ms. A publisher that obeys costs fewer workers
+ * than trip the breaker (`BREAKER_LOSSES` within its window).
+ */
+const RETRY_AFTER_LOSS_MS = 10_000;
+
 /** From the strictest. */
 const STRICTNESS: readonly string[] = ["nack", "dead-letter", "drop", "pass"];
 
@@ -55,13 +61,13 @@ export function failureOutcome(
   if (policy === "drop") return { type: "drop", reason: "failed", emissions: [], timing };
   const channel = deadLetterChannel(policy);
   if (channel === null) {
-    const { message } = failure;
+    const isRejected = REJECTIONS.has(failure.type);
     return {
       type: "reject",
       error: {
-        code: REJECTIONS.has(failure.type) ? "transformRejected" : "transformFailed",
-        message: `${failure.type}: ${message}`,
-        retryAfterMs: null,
+        code: isRejected ? "transformRejected" : "transformFailed",
+        message: `${failure.type}: ${failure.message}`,
+        retryAfterMs: isRejected ? null : RETRY_AFTER_LOSS_MS,
       },
       timing,
     };

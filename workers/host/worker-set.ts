@@ -1,14 +1,13 @@
-import { SlabWriter } from "../boundary/slab.ts";
 import type { BatchReply, TransformFault, TransformManifest } from "../boundary/worker-link.ts";
 import type { Bound, Version } from "./binding.ts";
 import { Breaker } from "./breaker.ts";
 import { Crew } from "./crew.ts";
 import type { CrewOptions, CrewOwner } from "./crew.ts";
-import type { Fifo } from "./fifo.ts";
-import { hostFault, slabOf, takeFlight } from "./flight.ts";
+import { Feeder } from "./feeder.ts";
+import { hostFault } from "./flight.ts";
 import type { Flight, FlightFault } from "./flight.ts";
-import { TARGET_CROSSING_MS } from "./host-options.ts";
 import type { Lane } from "./lane.ts";
+import { Probe } from "./probe.ts";
 import { ReadyLanes } from "./ready-lanes.ts";
 import { isolate } from "./retry.ts";
 import { mergeManifests } from "./set-limits.ts";
@@ -19,8 +18,6 @@ import { Tally } from "./trial.ts";
 import type { Watchdog } from "./watchdog.ts";
 
 const MIB = 1024 * 1024;
-/** First guess of a message's run time, ms: the first crossings are small. */
-const FIRST_RUN_MS = TARGET_CROSSING_MS / 32;
 
 /** A transform of a pipeline as it is to be loaded. */
 export interface StageSource {
@@ -69,14 +66,9 @@ export class WorkerSet implements CrewOwner {
   readonly breaker: Breaker;
   readonly #options: WorkerSetOptions;
   readonly #owner: WorkerSetOwner;
-  readonly #writer = new SlabWriter();
   readonly #ready: ReadyLanes;
-  /** What is let through an open breaker: first its lane, until a worker is there, then its flight. */
-  #probe: Lane | null = null;
-  #probeFlight: Flight | null = null;
-  /** Flights to be run again, whose lanes' states are being built. */
-  readonly #preparing = new Map<Slot, Flight>();
-  #averageRunMs = FIRST_RUN_MS;
+  readonly #feeder: Feeder;
+  readonly #probe: Probe;
   #nextSlot = 0;
   #isClosed = false;
   limits: SetLimits = mergeManifests([]);
@@ -95,7 +87,15 @@ export class WorkerSet implements CrewOwner {
     this.#owner = owner;
     this.breaker = new Breaker(options.times.breakerWindowMs, options.times.probeIntervalMs);
     this.crew = new Crew(options, this);
+    this.#probe = new Probe(this.breaker);
     this.#ready = new ReadyLanes(options.workers);
+    this.#feeder = new Feeder(this.#ready, {
+      prepare: (slot, lane) => owner.prepare(this, slot, lane),
+      place: (lane) => owner.place(lane),
+      giveUp: (flight, fault) => owner.giveUp(this, flight, fault),
+      departed: () => options.watchdog.wake(),
+      pump: () => this.pump(),
+    });
     for (const slot of this.crew.slots) {
       options.watchdog.add({
         slot,
@@ -162,11 +162,9 @@ export class WorkerSet implements CrewOwner {
 
   startFailed(slot: Slot, fault: TransformFault): boolean {
     this.#owner.startFailed(this, slot, fault);
-    const probe = this.#probe;
     if (this.breaker.isOpen) {
-      this.breaker.failProbe(this.#options.nowMs());
-      this.#probe = null;
-      if (probe !== null) this.#owner.giveUpLane(this, probe);
+      const lane = this.#probe.failStart(this.#options.nowMs());
+      if (lane !== null) this.#owner.giveUpLane(this, lane);
       return false;
     }
     const working = this.slots.find(({ state }) => state === "free" || state === "busy");
@@ -182,7 +180,7 @@ export class WorkerSet implements CrewOwner {
   }
 
   replied(slot: Slot, flight: Flight, reply: BatchReply): void {
-    if (flight === this.#probeFlight) this.#probeSucceeded();
+    if (this.#probe.succeed(flight)) this.#closeBreaker();
     if (reply.fault === null) this.#settle(slot, flight, reply);
     else {
       const { stage, index, fault } = reply.fault;
@@ -235,21 +233,20 @@ export class WorkerSet implements CrewOwner {
   }
 
   close(): void {
-    this.#isClosed = true;
+    this.#stopFeeding();
     this.#options.watchdog.remove(this.slots);
     this.crew.close();
   }
 
   async tearDown(): Promise<void> {
-    this.#isClosed = true;
+    this.#stopFeeding();
     this.#options.watchdog.remove(this.slots);
     await this.crew.tearDown();
   }
 
   /** Everything of the set that is out and not on a worker, for when nothing can run any more. */
   takeIsolating(): Flight[] {
-    const preparing = [...this.#preparing.values()];
-    this.#preparing.clear();
+    const preparing = this.#feeder.takePreparing();
     return [...preparing, ...this.slots.flatMap(({ index }) => this.#ready.takeIsolating(index))];
   }
 
@@ -257,88 +254,27 @@ export class WorkerSet implements CrewOwner {
   #countLoss(flight: Flight | null, isExpected: boolean): boolean {
     const nowMs = this.#options.nowMs();
     if (!this.breaker.isOpen) return !isExpected && this.breaker.recordLoss(nowMs);
-    if (flight !== null && flight === this.#probeFlight) {
-      this.#probeFlight = null;
-      this.breaker.failProbe(nowMs);
-    }
+    this.#probe.lost(flight, nowMs);
     return false;
   }
 
   #feed(slot: Slot): void {
     const again = this.#ready.nextIsolating(slot.index);
     if (again !== undefined) {
-      this.#runAgain(slot, again);
+      this.#feeder.runAgain(slot, again, this.limits);
       return;
     }
-    const { batch, batchBytes } = this.limits;
-    const queue = this.#ready.of(slot.index);
-    if (queue.length === 0) return;
-    // Lanes are shared out between the workers that are free.
-    const free = this.#ready.isShared ? this.#freeCount() : 1;
-    let lanes = Math.ceil(queue.length / free);
-    const messages = Math.max(
-      1,
-      Math.min(batch, Math.round(TARGET_CROSSING_MS / this.#averageRunMs)),
-    );
-    const flight = takeFlight(() => (lanes-- > 0 ? this.#nextLane(slot, queue) : null), {
-      messages,
-      bytes: batchBytes,
-    });
-    if (flight === null) return;
+    const flight = this.#feeder.next(slot, this.slots, this.limits);
+    if (flight !== null) this.#launch(slot, flight);
+  }
+
+  #launch(slot: Slot, flight: Flight): void {
     this.flightCount++;
-    this.#run(slot, flight);
-  }
-
-  #nextLane(slot: Slot, queue: Fifo<Lane>): Lane | null {
-    for (let lane = queue.shift(); lane !== undefined; lane = queue.shift()) {
-      const preparing = this.limits.lookBack === 0 ? null : this.#owner.prepare(this, slot, lane);
-      if (preparing === null) return lane;
-      lane.state = "held";
-      const held = lane;
-      void preparing.then(() => this.#owner.place(held));
-    }
-    return null;
-  }
-
-  #run(slot: Slot, flight: Flight): void {
-    if (flight.crossing.length === 0) {
-      this.#owner.giveUp(this, flight, NO_FAULT);
-      this.pump();
-      return;
-    }
-    slot.run(flight, slabOf(flight, this.#writer));
-    this.#options.watchdog.wake();
-  }
-
-  /** Runs a flight again, on a worker that may be a new one, without the states its lanes had. */
-  #runAgain(slot: Slot, flight: Flight): void {
-    const preparing: Promise<void>[] = [];
-    if (this.limits.lookBack > 0) {
-      for (const lane of new Set(flight.crossing.map((entry) => entry.lane))) {
-        const one = this.#owner.prepare(this, slot, lane);
-        if (one !== null) preparing.push(one);
-      }
-    }
-    if (preparing.length === 0) {
-      this.#run(slot, flight);
-      return;
-    }
-    const { incarnation } = slot;
-    slot.state = "starting";
-    this.#preparing.set(slot, flight);
-    void Promise.all(preparing).then(() => {
-      if (this.#preparing.get(slot) !== flight) return;
-      this.#preparing.delete(slot);
-      const isSame = slot.incarnation === incarnation;
-      if (isSame) slot.state = "free";
-      if (isSame && !this.#isClosed) this.#run(slot, flight);
-      else this.#owner.giveUp(this, flight, NO_FAULT);
-    });
+    this.#feeder.run(slot, flight);
   }
 
   #settle(slot: Slot, flight: Flight, reply: BatchReply): void {
-    const perMessageMs = (reply.endedMs - reply.startedMs) / Math.max(1, flight.crossing.length);
-    this.#averageRunMs += (Math.max(0.0001, perMessageMs) - this.#averageRunMs) * 0.2;
+    this.#feeder.measure(flight, reply);
     try {
       this.#owner.settle(this, slot, flight, reply);
     } catch (error) {
@@ -370,17 +306,12 @@ export class WorkerSet implements CrewOwner {
   #pumpOpen(): void {
     for (const slot of this.slots) {
       // What waits to be isolated comes behind what the worker is at.
-      if (slot.flight !== null || this.#preparing.has(slot)) continue;
+      if (slot.flight !== null || this.#feeder.isPreparing(slot)) continue;
       for (const flight of this.#ready.takeIsolating(slot.index)) {
         this.#owner.giveUp(this, flight, TRIPPED);
       }
     }
-    const { breaker } = this;
-    if (this.#probe === null && breaker.mayProbe(this.#options.nowMs())) {
-      this.#probe = this.#ready.takeFirst();
-      if (this.#probe !== null) breaker.beginProbe();
-    }
-    const probe = this.#probe;
+    const probe = this.#probe.choose(this.#ready, this.#options.nowMs());
     for (const lane of this.takeReady()) this.#owner.giveUpLane(this, lane);
     if (probe === null) return;
     const slot = this.limits.isPinned
@@ -389,45 +320,24 @@ export class WorkerSet implements CrewOwner {
     if (slot === undefined) return;
     if (slot.state === "lost") this.crew.revive(slot);
     if (slot.state !== "free") return;
-    this.#probe = null;
-    let left: Lane | null = probe;
-    const next = (): Lane | null => {
-      const lane = left;
-      left = null;
-      return lane;
-    };
-    const flight = takeFlight(next, { messages: 1, bytes: this.limits.batchBytes });
-    if (flight === null || flight.crossing.length === 0) breaker.cancelProbe();
-    if (flight === null) return;
-    this.#probeFlight = flight;
-    this.flightCount++;
-    this.#run(slot, flight);
+    const flight = this.#probe.takeFlight(this.limits.batchBytes);
+    if (flight !== null) this.#launch(slot, flight);
   }
 
-  #probeSucceeded(): void {
-    this.#probeFlight = null;
-    this.breaker.close();
+  #closeBreaker(): void {
     this.#owner.tripped(false);
     for (const slot of this.slots) this.crew.revive(slot);
+  }
+
+  #stopFeeding(): void {
+    this.#isClosed = true;
+    this.#feeder.close();
   }
 
   #isNeeded(): boolean {
     return !this.isParked || this.flightCount > 0;
   }
-
-  #freeCount(): number {
-    let free = 0;
-    for (const { state } of this.slots) if (state === "free") free++;
-    return Math.max(1, free);
-  }
 }
-
-const NO_FAULT: FlightFault = {
-  fault: hostFault("crash", "WorkerLost", "the worker was lost before the message could run"),
-  stage: null,
-  suspect: -1,
-  workerLost: true,
-};
 
 export const TRIPPED: FlightFault = {
   fault: hostFault("crash", "BreakerOpen", "the transform's workers were lost too often"),

@@ -32,7 +32,17 @@ export function textOf(bytes: Uint8Array, start: number, end: number): string {
 
 /** @throws SyntaxError */
 export function jsonOf(bytes: Uint8Array, start: number, end: number): unknown {
-  return JSON.parse(textOf(bytes, start, end));
+  try {
+    return JSON.parse(textOf(bytes, start, end));
+  } catch (error) {
+    if (end > start && (bytes[start] as number) >= 0x80) throw notJson(error);
+    throw error;
+  }
+}
+
+/** What `tickwire/client` publishes is msgpack unless it is told otherwise, and the parser's words do not hint at it. */
+function notJson(cause: unknown): SyntaxError {
+  return new SyntaxError("the payload is no JSON; decode() reads msgpack too", { cause });
 }
 
 /**

@@ -121,7 +121,19 @@ function outputText(output: Output): string {
   const text = output.text();
   // A replacement character is what UTF-8 that is none decodes to.
   const isText = !text.includes("\uFFFD") && !text.includes("\0");
-  return isText ? `text ${shown(text)}` : `base64 ${shown(output.bytes.toBase64())}`;
+  return isText ? `text ${shown(text)}` : (msgpackText(output) ?? base64Text(output));
+}
+
+function msgpackText(output: Output): string | null {
+  try {
+    return `msgpack ${shown(output.decode())}`;
+  } catch {
+    return null;
+  }
+}
+
+function base64Text(output: Output): string {
+  return `base64 ${shown(output.bytes.toBase64())}`;
 }
 
 function shown(value: unknown): string {

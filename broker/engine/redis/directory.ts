@@ -23,6 +23,7 @@ import type { Home, ShardOf } from "./lease-home.ts";
 import type { LeaseTimings } from "./lease-timings.ts";
 import type { Lease } from "./lease.ts";
 import type { Questions } from "./questions.ts";
+import { Turns } from "./turn.ts";
 
 /** A scan of everything may take this part of the event loop's time. */
 const MAX_SCAN_SHARE = 0.02;
@@ -58,6 +59,7 @@ export class RedisDirectory implements Directory {
   readonly #channels: DirectoryList;
   readonly #admission: Admission;
   readonly #pages: Pages;
+  readonly #turns: Turns;
   #writing: Promise<boolean> | null = null;
   #isWriteDue = false;
   #retry: ReturnType<typeof setTimeout> | null = null;
@@ -69,6 +71,7 @@ export class RedisDirectory implements Directory {
     const { home, keys, lease, logger, stats } = options;
     this.#options = options;
     this.#pages = new Pages(options);
+    this.#turns = new Turns(options);
     this.#connections = new DirectoryList({
       home,
       keys: () => listKeys(keys, "connections", lease.name),
@@ -262,6 +265,10 @@ export class RedisDirectory implements Directory {
 
   ask(question: Question): Promise<NodeAnswers> {
     return this.#options.questions.ask(question);
+  }
+
+  inTurn<Result>(name: string, work: () => Promise<Result>): Promise<Result> {
+    return this.#turns.take(name, work);
   }
 
   /** Resolves when nothing of it is on its way any more. */

@@ -8,7 +8,7 @@ import type {
 import type { TraceRuleChange } from "../../tracing/debug-rules.ts";
 import type { PublishTrace } from "../../tracing/publish-trace.ts";
 import { messageOf } from "./lease-home.ts";
-import type { OutboxBatch, OutboxGroup, SendOutcome } from "./outbox.ts";
+import type { OutboxBatch, OutboxGroup, SendOutcome } from "./outbox-batch.ts";
 import type { RedisEngineOptions } from "./redis-engine-options.ts";
 import type { RedisStream } from "./redis-stream.ts";
 import type { Shard } from "./shard.ts";

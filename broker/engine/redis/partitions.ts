@@ -1,8 +1,9 @@
 import { ClusterTopology } from "./cluster-topology.ts";
 import type { ShardAddress } from "./connection.ts";
 import type { Keys } from "./keys.ts";
+import type { OutboxBatch, SendOutcome } from "./outbox-batch.ts";
 import { Outbox } from "./outbox.ts";
-import type { OutboxBatch, OutboxHost, SendOutcome } from "./outbox.ts";
+import type { OutboxHost } from "./outbox.ts";
 import { Partition } from "./partition.ts";
 import type { PartitionHost } from "./partition.ts";
 import type { PublisherContext } from "./publisher.ts";

@@ -6,7 +6,7 @@ import { failureOf } from "./connection.ts";
 import { MessageKind, writeHeader, writePlainMessage } from "./envelope.ts";
 import type { Keys } from "./keys.ts";
 import { asBrokerError } from "./lease-home.ts";
-import type { GroupResult, OutboxBatch, OutboxGroup, SendOutcome } from "./outbox.ts";
+import type { GroupResult, OutboxBatch, OutboxGroup, SendOutcome } from "./outbox-batch.ts";
 import type { RedisStream } from "./redis-stream.ts";
 import { publishPlainScript, publishScript } from "./scripts.ts";
 import type { Shard } from "./shard.ts";

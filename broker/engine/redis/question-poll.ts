@@ -3,7 +3,10 @@ import type { NodeAnswer } from "../../questions.ts";
 /** One question that waits for what others answer. Over when all have answered, or its time is. */
 export class Poll {
   readonly over: Promise<void>;
+  /** Nothing is waited for any more, also not for who there is. */
+  readonly abandoned: Promise<void>;
   readonly #over = Promise.withResolvers<void>();
+  readonly #abandoned = Promise.withResolvers<void>();
   readonly #timer: ReturnType<typeof setTimeout>;
   /** By run; null for those whom it was not for. */
   readonly #heard = new Map<string, NodeAnswer | null>();
@@ -14,7 +17,8 @@ export class Poll {
 
   constructor(timeoutMs: number) {
     this.over = this.#over.promise;
-    this.#timer = setTimeout(() => this.end(), timeoutMs);
+    this.abandoned = this.#abandoned.promise;
+    this.#timer = setTimeout(() => this.abandon(), timeoutMs);
   }
 
   get isTold(): boolean {
@@ -63,7 +67,12 @@ export class Poll {
   end(): void {
     if (this.isOver) return;
     this.isOver = true;
-    clearTimeout(this.#timer);
     this.#over.resolve();
+  }
+
+  abandon(): void {
+    clearTimeout(this.#timer);
+    this.#abandoned.resolve();
+    this.end();
   }
 }

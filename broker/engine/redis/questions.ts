@@ -24,6 +24,9 @@ const MAX_POLLS = 64;
 /** How often it is looked whether those who are missing still live, ms. */
 const LOOK_MS = 500;
 
+/** An answer that could not be sent is sent again after this, ms. */
+const AGAIN_MS = 200;
+
 /** In the place of the name of a node that was told, did not answer, and has no lease. */
 const UNKNOWN = "unknown";
 
@@ -49,6 +52,7 @@ type Answered = Extract<ControlMessage, { readonly type: "answer" }>;
 export class Questions {
   readonly #options: QuestionsOptions;
   readonly #polls = new Map<string, Poll>();
+  #isStopped = false;
 
   constructor(options: QuestionsOptions) {
     this.#options = options;
@@ -88,7 +92,7 @@ export class Questions {
     const poll = new Poll(timeoutMs);
     this.#polls.set(id, poll);
     return this.#collect(poll, ask).finally(() => {
-      poll.end();
+      poll.abandon();
       this.#polls.delete(id);
     });
   }
@@ -97,7 +101,7 @@ export class Questions {
     const { logger } = this.#options;
     const { to } = ask;
     void this.#tell(poll, ask);
-    const standing = await Promise.race([this.#standing(), poll.over.then(() => null)]);
+    const standing = await Promise.race([this.#standing(), poll.abandoned.then(() => null)]);
     const asked = [...(standing ?? [])].filter(
       (run) => run !== ask.from && (to === null || isForNode(to, nodeOf(run), run)),
     );
@@ -110,9 +114,11 @@ export class Questions {
       logger.log("warn", "question_unanswered", { question: ask.name, nodes: silent.join(" ") });
     }
     const answers = [...poll.answers(), ...silent.map(silentAnswer)];
+    // Where this node's own lease is not known, others may be missing as well: Redis has lost its data.
+    const isKnown = standing?.has(ask.from) === true;
     return {
       answers: answers.toSorted((a, b) => (a.run < b.run ? -1 : 1)),
-      isCutOff: !poll.isTold,
+      isCutOff: !poll.isTold || !isKnown,
     };
   }
 
@@ -125,7 +131,7 @@ export class Questions {
       );
     } catch (error) {
       logger.log("warn", "question_not_asked", { question: ask.name, error: messageOf(error) });
-      poll.end();
+      poll.abandon();
     }
   }
 
@@ -158,7 +164,7 @@ export class Questions {
 
   /** A node asks; it may be this one, which has answered itself. */
   async asked(ask: Ask): Promise<void> {
-    const { incarnation: run, home, keys, logger } = this.#options;
+    const { incarnation: run, home, keys, commonMs, logger } = this.#options;
     if (ask.from === run) {
       this.#polls.get(ask.id)?.take(run, null);
       return;
@@ -172,10 +178,18 @@ export class Questions {
       );
       message = writeControlMessage({ type: "answer", id, from: run, answer: refusal });
     }
-    try {
-      await home.call(home.shard.publishCommand, keys.home(`control:${from}`), message);
-    } catch (error) {
-      logger.log("debug", "question_not_answered", { error: messageOf(error) });
+    while (!this.#isStopped) {
+      try {
+        await home.call(home.shard.publishCommand, keys.home(`control:${from}`), message);
+        return;
+      } catch (error) {
+        // Who asked waits until then, and a change must not seem undone because of a moment's interruption.
+        if (commonMs() + AGAIN_MS > ask.untilMs) {
+          logger.log("debug", "question_not_answered", { error: messageOf(error) });
+          return;
+        }
+      }
+      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
     }
   }
 
@@ -201,7 +215,8 @@ export class Questions {
   }
 
   stop(): void {
-    for (const poll of this.#polls.values()) poll.end();
+    this.#isStopped = true;
+    for (const poll of this.#polls.values()) poll.abandon();
   }
 }
 

@@ -1,23 +1,17 @@
-import type { HistoryItem, HistoryResult } from "../../../protocol/messages/history.ts";
-import { publicationsOf } from "../../history.ts";
+import type { HistoryResult } from "../../../protocol/messages/history.ts";
+import { answerFrom } from "../../history.ts";
 import type { Clock, Logger } from "../../ports.ts";
-import { planRecovery } from "../../recovery.ts";
 import type { BatchArrival } from "../../tracing/flight-recorder.ts";
 import type { PublishTrace } from "../../tracing/publish-trace.ts";
 import type { HistoryQuery } from "../engine.ts";
-import { randomEpoch } from "../epoch.ts";
 import type { PublicationLog } from "../publication-log.ts";
 import { readRun } from "./envelope.ts";
 import type { Group } from "./envelope.ts";
-import type { Keys } from "./keys.ts";
 import { asBrokerError, messageOf } from "./lease-home.ts";
+import { readAfter } from "./read-after.ts";
+import type { Entry, HistorySource, Reading } from "./read-after.ts";
 import type { RedisEngineStats } from "./redis-engine-options.ts";
 import type { RedisStream } from "./redis-stream.ts";
-import { readScript } from "./scripts.ts";
-import type { Shard } from "./shard.ts";
-
-/** Entries read in one call. Each is a batch's publications of one channel, so one to 256. */
-const ENTRIES_PER_READ = 256;
 
 /** A failed reading is tried again after this. */
 const RETRY_MS = 100;
@@ -26,30 +20,12 @@ const FOREIGN_RETRY_MS = 1000;
 /** What Redis has and this node has not may be on its way for this long. */
 const ARRIVAL_MS = 100;
 
-export interface StreamReaderOptions {
-  readonly keys: Keys;
-  /** @throws BrokerError unavailable while nobody has the partition */
-  readonly shardOf: (stream: RedisStream) => Pick<Shard, "runBulk">;
+export interface StreamReaderOptions extends HistorySource {
   /** Resolves after a while. */
   readonly pause: (ms: number) => Promise<void>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly stats: RedisEngineStats;
-}
-
-/** One history entry: the publications that one batch had for the channel. */
-interface Entry {
-  readonly firstOffset: number;
-  readonly count: number;
-  readonly timeMs: number;
-  readonly run: Uint8Array;
-}
-
-interface Reading {
-  readonly epoch: string;
-  readonly offset: number;
-  readonly parent: RedisStream["parent"];
-  readonly entries: readonly Entry[];
 }
 
 /**
@@ -66,7 +42,7 @@ export class StreamReader {
   /** Fills a newly attached stream's log with the history, so that recoveries need no Redis. */
   async begin(stream: RedisStream): Promise<void> {
     if (stream.isRecoverable) {
-      const reading = await this.#read(stream, null);
+      const reading = await readAfter(this.#options, stream, null);
       if (stream.phase !== "reading") return;
       this.#beginWith(stream, reading);
     }
@@ -162,7 +138,7 @@ export class StreamReader {
       try {
         const heldBefore = stream.held.length;
         const since = stream.log.offset;
-        const reading = await this.#read(stream, since);
+        const reading = await readAfter(this.#options, stream, since);
         if (isWanted()) {
           // Older than the read: of another epoch, it is of one that has ended, and would never fit.
           stream.dropHeld(heldBefore, reading.epoch);
@@ -249,74 +225,19 @@ export class StreamReader {
     for (const entry of reading.entries) this.#append(log, entry, stream);
   }
 
-  /** Reads history after an offset (null: all that is kept) in as many calls as it takes. */
-  async #read(stream: RedisStream, after: number | null): Promise<Reading> {
-    const { keys, shardOf } = this.#options;
-    const shard = shardOf(stream);
-    const { partition, hash, options } = stream;
-    const names = [keys.history(partition, hash), keys.meta(partition, hash)];
-    const ttlMs = String(stream.metaTtlMs);
-    let entries: Entry[] = [];
-    let since = after ?? 0;
-    let firstEpoch: string | null = null;
-    for (;;) {
-      const reply = await shard.runBulk(readScript, names, [
-        randomEpoch(),
-        ttlMs,
-        String(since),
-        String(ENTRIES_PER_READ),
-      ]);
-      const [epoch, top, parent, fork, raw] = reply as [Buffer, number, Buffer, number, RawEntry[]];
-      const epochName = epoch.toString("latin1");
-      firstEpoch ??= epochName;
-      if (firstEpoch !== epochName) {
-        // A failover between two reads: what the first one gave may not have survived it.
-        entries = [];
-        since = after ?? 0;
-        firstEpoch = null;
-        continue;
-      }
-      for (const item of raw) entries.push(toEntry(item));
-      const last = entries.at(-1);
-      if (last === undefined || raw.length < ENTRIES_PER_READ) {
-        const parentEpoch = parent.toString("latin1");
-        return {
-          epoch: epochName,
-          offset: top,
-          parent: parentEpoch === "" ? null : { epoch: parentEpoch, forkOffset: fork },
-          entries: withoutHoles(
-            entries.filter(
-              (entry) => entry.firstOffset + entry.count - 1 > top - options.historySize,
-            ),
-          ),
-        };
-      }
-      since = last.firstOffset + last.count - 1;
-    }
-  }
-
   /** History of a stream this node does not follow. */
   async readDetached(stream: RedisStream, query: HistoryQuery): Promise<HistoryResult> {
-    const reading = await this.#read(stream, query.since?.offset ?? null);
+    const reading = await readAfter(this.#options, stream, query.since?.offset ?? null);
     const { clock } = this.#options;
     const first = reading.entries[0];
     const log = stream.logFrom(first === undefined ? reading.offset : first.firstOffset - 1);
     for (const entry of reading.entries) this.#append(log, entry, null);
-    const state = {
-      epoch: reading.epoch,
-      parent: reading.parent,
-      offset: reading.offset,
-      firstOffset: log.firstOffset(clock.nowMs()),
-    };
-    const { since, limit } = query;
-    const plan = planRecovery(
-      since === null ? { type: "last", count: limit } : { type: "position", position: since },
-      state,
+    const { epoch, parent, offset } = reading;
+    return answerFrom(
+      log,
+      { epoch, parent, offset, firstOffset: log.firstOffset(clock.nowMs()) },
+      query,
     );
-    const isComplete = since === null || plan.recovered;
-    const from = isComplete ? plan.fromOffset : state.firstOffset;
-    const publications: HistoryItem[] = log.read(from, limit).flatMap(publicationsOf);
-    return { epoch: reading.epoch, offset: reading.offset, complete: isComplete, publications };
   }
 }
 
@@ -344,32 +265,4 @@ function appendOne(
   }
   log.append(source, start, end, meta, nowMs);
   listener?.appended();
-}
-
-/** What follows the last hole: publishers with other bounds than ours may have trimmed between two reads. */
-function withoutHoles(entries: readonly Entry[]): readonly Entry[] {
-  let start = entries.length - 1;
-  while (start > 0) {
-    const before = entries[start - 1] as Entry;
-    if (before.firstOffset + before.count !== (entries[start] as Entry).firstOffset) break;
-    start--;
-  }
-  return start <= 0 ? entries : entries.slice(start);
-}
-
-type RawEntry = [id: Buffer, fields: Buffer[]];
-
-function toEntry([id, fields]: RawEntry): Entry {
-  const lastOffset = Number(id.toString("latin1").split("-")[0]);
-  const field = (name: string): Buffer => {
-    const index = fields.findIndex((item, i) => i % 2 === 0 && item.toString("latin1") === name);
-    return fields[index + 1] ?? Buffer.alloc(0);
-  };
-  const count = Number(field("n").toString("latin1"));
-  return {
-    firstOffset: lastOffset - count + 1,
-    count,
-    timeMs: Number(field("t").toString("latin1")),
-    run: field("d"),
-  };
 }

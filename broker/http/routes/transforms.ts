@@ -18,7 +18,7 @@ import { COVERAGE, COVERAGE_NAMES } from "./coverage-schema.ts";
 import { DRY_RUN_RESULT, outcomeJson, TRANSFORM_STATUS } from "./transform-schemas.ts";
 
 const MAX_ID_CHARS = 64;
-const MAX_NODE_BYTES = 256;
+const MAX_NODE_BYTES = 64;
 const MAX_USE_BYTES = 1024;
 const MAX_CANARY_PATTERNS = 256;
 /** Payloads of one dry run. */

@@ -1,10 +1,16 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 
 import type { TransformManifest } from "../../../workers/boundary/worker-link.ts";
 import { bindAll, checkFit } from "../../../workers/host/binding.ts";
 import type { Version } from "../../../workers/host/binding.ts";
-import type { ErrorPolicy } from "../../../workers/host/host-types.ts";
-import { decidingStage } from "../../../workers/host/policy.ts";
+import { BREAKER_LOSSES, DEFAULT_TIMES } from "../../../workers/host/host-options.ts";
+import type {
+  ErrorPolicy,
+  TransformOutcome,
+  TransformTiming,
+} from "../../../workers/host/host-types.ts";
+import type { Entry } from "../../../workers/host/lane.ts";
+import { decidingStage, failureOutcome } from "../../../workers/host/policy.ts";
 
 function manifest(failClosed = false): TransformManifest {
   return {
@@ -54,6 +60,32 @@ test("pass of one stage never leaves out another", () => {
 test("when no stage is to blame the strictest policy speaks", () => {
   expect(decidingStage(versions("pass", "drop", "nack"), null)).toBe(2);
   expect(decidingStage(versions("pass", "drop", "dead-letter:dead"), null)).toBe(2);
+});
+
+describe("a publication that is refused", () => {
+  const entry = { chunk: { bytes: Buffer.from("x") }, start: 0, end: 1, channel: "x", meta: null };
+  const timing = {} as TransformTiming;
+  const refusal = (type: string): TransformOutcome => {
+    const failure = { stage: 0, type, message: "broken", attempt: 1 };
+    return failureOutcome(entry as unknown as Entry, versions("nack"), failure, timing);
+  };
+
+  test.each(["timeout", "memory", "crash", "tripped"])(
+    "for %s, is not tried again so soon that the workers it costs trip the breaker",
+    (type) => {
+      const outcome = refusal(type);
+      if (outcome.type !== "reject") throw new Error(outcome.type);
+      expect(outcome.error.code).toBe("transformFailed");
+      const { retryAfterMs } = outcome.error;
+      const losses = DEFAULT_TIMES.breakerWindowMs / (retryAfterMs ?? 1) + 1;
+      expect(losses).toBeLessThan(BREAKER_LOSSES);
+    },
+  );
+
+  test.each(["verdict", "throw", "emission"])("for %s, is refused for good", (type) => {
+    const error = { code: "transformRejected", message: `${type}: broken`, retryAfterMs: null };
+    expect(refusal(type)).toMatchObject({ type: "reject", error });
+  });
 });
 
 test("ids come from what is used, and are never the same", () => {

@@ -2,13 +2,13 @@ import { describe, expect, test } from "bun:test";
 
 import { BrokerError } from "../../../../broker/api.ts";
 import { readRun } from "../../../../broker/engine/redis/envelope.ts";
-import { Outbox } from "../../../../broker/engine/redis/outbox.ts";
 import type {
   OutboxBatch,
-  OutboxOptions,
   OutboxStream,
   SendOutcome,
-} from "../../../../broker/engine/redis/outbox.ts";
+} from "../../../../broker/engine/redis/outbox-batch.ts";
+import { Outbox } from "../../../../broker/engine/redis/outbox.ts";
+import type { OutboxOptions } from "../../../../broker/engine/redis/outbox.ts";
 import { Code } from "../../../../protocol/codes.ts";
 
 const OPTIONS: OutboxOptions = {
