@@ -176,10 +176,16 @@ function statusLine({ count, bytes }: LinePublisher, startMs: number): string {
 function summary(publisher: LinePublisher, elapsedMs: number): string {
   const { count, bytes } = publisher;
   const isAcked = publisher instanceof AckedPublisher;
-  const place = isAcked && count === 1 ? ` at offset ${publisher.lastOffset ?? 0}` : "";
+  const place = isAcked ? placeOf(publisher) : "";
   const rate = count > 1 ? ` (${formatCount((count * 1000) / elapsedMs)}/s)` : "";
   const what = plural(count, "publication");
   return `${isAcked ? "published" : "sent"} ${what}${place}, ${formatSize(bytes)}, in ${formatDuration(elapsedMs)}${rate}`;
+}
+
+function placeOf({ count, lastOffset, unplacedCount }: AckedPublisher): string {
+  if (count === 1 && unplacedCount === 0) return ` at offset ${lastOffset ?? 0}`;
+  if (unplacedCount === 0) return "";
+  return count === unplacedCount ? " without an offset" : ` (${unplacedCount} without an offset)`;
 }
 
 function failed({ failure }: LinePublisher, inputName: string | null): CliError {

@@ -9,7 +9,7 @@ import type { Resource } from "@opentelemetry/resources";
 import { PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics";
 import { NodeSDK } from "@opentelemetry/sdk-node";
 
-import { BoundedSpanProcessor } from "./bounded-processor.ts";
+import { BoundedSpanProcessor } from "./bounded-span-processor.ts";
 import { tellDiagnostics } from "./diagnostics.ts";
 import { CountingSpanExporter, ForgivingMetricExporter } from "./exporters.ts";
 import type { Logger } from "./logger.ts";

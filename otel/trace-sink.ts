@@ -1,6 +1,6 @@
 import type { Resource } from "@opentelemetry/resources";
 
-import type { BoundedSpanProcessor } from "./bounded-processor.ts";
+import type { BoundedSpanProcessor } from "./bounded-span-processor.ts";
 import type { DeliveryTrace } from "./delivery-trace.ts";
 import { readableSpan } from "./readable-span.ts";
 import type { SpanContextRecord } from "./span-record.ts";

@@ -11,7 +11,7 @@ export const TRACE_OPTIONS = {
     min: 0,
     max: 1_048_576,
     unit: "batches",
-    text: "Batches whose times are kept in memory (88 bytes each), so that a late or lost delivery is traced afterwards; 0 turns that off.",
+    text: "Batches whose times are kept in memory (76 bytes each), so that a late or lost delivery is traced afterwards; 0 turns that off.",
   }),
   receiptIntervalMs: duration({
     group: "Tracing",

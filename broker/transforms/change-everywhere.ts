@@ -34,18 +34,19 @@ export async function changeEverywhere(
   const isRollback = change.action === "rollback";
   const own = node === null ? await ask(directory, change, "own") : NOBODY;
   const isOver = !isRollback && own.answers.some(isRefused);
-  const rest = isOver ? NOBODY : await ask(directory, change, node === null ? "others" : [node]);
+  let rest = NOBODY;
+  try {
+    if (!isOver) rest = await ask(directory, change, node === null ? "others" : [node]);
+  } catch (error) {
+    // Nobody else was asked.
+    if (!isRollback) await undo(directory, change.id, changedIn(own.answers));
+    throw error;
+  }
   const answers = [...own.answers, ...rest.answers];
   const refused = answers.filter(isRefused);
-  const changed = answers.flatMap((answer) => {
-    const status = statusIn(answer);
-    return status === null ? [] : [{ run: answer.run, node: answer.node, status }];
-  });
+  const changed = changedIn(answers);
   if (refused.length > 0 && (!isRollback || changed.length === 0)) {
-    const runs = changed.map(({ run }) => run);
-    const undo = { action: "rollback", id: change.id } as const;
-    const undone = runs.length === 0 ? NOBODY : await ask(directory, undo, runs);
-    throw failure(directory, refused, undone.answers);
+    throw failure(directory, refused, await undo(directory, change.id, changed));
   }
   const [first] = changed;
   if (first === undefined) throw nothingChanged(answers, rest.isCutOff, node);
@@ -55,6 +56,29 @@ export async function changeEverywhere(
     nodes: changed.map((one) => ({ ...one.status, node: one.node })),
     ...coverageOf(answers, rest.isCutOff),
   };
+}
+
+interface Changed {
+  readonly run: string;
+  readonly node: string;
+  readonly status: TransformStatus;
+}
+
+function changedIn(answers: readonly NodeAnswer[]): Changed[] {
+  return answers.flatMap((answer) => {
+    const status = statusIn(answer);
+    return status === null ? [] : [{ run: answer.run, node: answer.node, status }];
+  });
+}
+
+async function undo(
+  directory: Directory,
+  id: string,
+  changed: readonly Changed[],
+): Promise<readonly NodeAnswer[]> {
+  if (changed.length === 0) return [];
+  const runs = changed.map(({ run }) => run);
+  return (await ask(directory, { action: "rollback", id }, runs)).answers;
 }
 
 function ask(

@@ -46,6 +46,8 @@ export class AckedPublisher implements LinePublisher {
   count = 0;
   bytes = 0;
   lastOffset: number | null = null;
+  /** Taken without a place in the channel: a transform left them out, or nothing is stored there. */
+  unplacedCount = 0;
   failure: PublishFailure | null = null;
 
   constructor(options: AckedPublisherOptions) {
@@ -105,6 +107,7 @@ export class AckedPublisher implements LinePublisher {
     this.count++;
     this.bytes += bytes;
     this.lastOffset = offset;
+    if (offset === 0) this.unplacedCount++;
     this.#refusedSinceMs = null;
     // Grows by one for every window that was acknowledged.
     this.#window = Math.min(this.#options.window, this.#window + 1 / this.#window);

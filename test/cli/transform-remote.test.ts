@@ -44,8 +44,10 @@ afterAll(async () => {
 
 test("status shows what is bound, and counts", async () => {
   const env = { TICKWIRE_URL: broker.url };
-  await runCli(["pub", "quotes.a", '{"price":12}'], { env });
-  await runCli(["pub", "quotes.a", '{"price":2}'], { env });
+  const passed = await runCli(["pub", "quotes.a", '{"price":12}'], { env });
+  expect(passed.stderr).toStartWith("published 1 publication at offset 1, ");
+  const dropped = await runCli(["pub", "quotes.a", '{"price":2}'], { env });
+  expect(dropped.stderr).toStartWith("published 1 publication without an offset, ");
   const { code, stdout } = await transform("status", "floor");
   expect(code).toBe(0);
   expect(stdout).toStartWith("floor: my-filter 0.1.0, running\n");

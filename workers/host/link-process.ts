@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-import { isAnswer } from "./check-answer.ts";
+import { isAnswer } from "./is-answer.ts";
 import { callsThrough } from "./link.ts";
 import type { LinkOptions, WorkerCall, WorkerLink } from "./link.ts";
 import { createProgressFile } from "./progress-file.ts";

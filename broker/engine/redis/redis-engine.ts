@@ -11,6 +11,7 @@ import type { PublishTrace } from "../../tracing/publish-trace.ts";
 import type { Engine, HistoryQuery, PublishAck } from "../engine.ts";
 import { randomId } from "../epoch.ts";
 import type { Stream } from "../stream.ts";
+import { Attachments } from "./attachments.ts";
 import { Auditor } from "./auditor.ts";
 import { EngineTracing } from "./engine-tracing.ts";
 import { Inbox } from "./inbox.ts";
@@ -47,6 +48,7 @@ export class RedisEngine implements Engine {
   readonly #streams = new Map<string, RedisStream>();
   readonly #reader: StreamReader;
   readonly #inbox: Inbox;
+  readonly #attachments: Attachments;
   readonly #auditor: Auditor;
   readonly #membership: Membership;
   readonly #reach: Reach;
@@ -111,6 +113,13 @@ export class RedisEngine implements Engine {
       openUnknown: (channel) => this.#onUnknown(channel),
       clock: options.clock,
       logger: options.logger,
+    });
+    this.#attachments = new Attachments({
+      partitions: this.#partitions,
+      reader: this.#reader,
+      inbox: this.#inbox,
+      clock: options.clock,
+      giveUpMs: options.giveUpMs,
     });
     this.#auditor = new Auditor({
       keys: this.#keys,
@@ -224,60 +233,19 @@ export class RedisEngine implements Engine {
   }
 
   attach(stream: Stream): Promise<void> | undefined {
-    const own = stream as RedisStream;
-    own.phase = "reading";
-    own.interest++;
-    return this.#attach(own, this.#partitionOf(own));
-  }
-
-  async #attach(stream: RedisStream, partition: Partition): Promise<void> {
-    try {
-      await this.#inTime(partition.addInterestIn(stream));
-      await this.#reader.begin(stream);
-    } catch (error) {
-      this.detach(stream);
-      throw asBrokerError(error);
-    }
+    return this.#attachments.attach(stream as RedisStream);
   }
 
   detach(stream: Stream): void {
-    const own = stream as RedisStream;
-    if (own.phase === "detached") return;
-    own.phase = "detached";
-    own.lastUsedMs = this.#options.clock.nowMs();
-    own.release();
-    own.log = own.logFrom(own.isRecoverable ? 0 : own.log.offset);
-    this.#partitionOf(own).removeInterestIn(own);
+    this.#attachments.detach(stream as RedisStream);
   }
 
   attachAll(): Promise<void> | undefined {
-    this.#inbox.addPatternInterest();
-    const pending: Promise<void>[] = [];
-    for (const partition of this.#partitions.all()) {
-      const waiting = partition.addInterest();
-      if (waiting !== undefined) pending.push(waiting);
-    }
-    return pending.length === 0 ? undefined : this.#inTime(Promise.all(pending));
-  }
-
-  /** Rejects when Redis cannot be had for longer than a publisher would wait. */
-  async #inTime(pending: Promise<unknown> | undefined): Promise<void> {
-    if (pending === undefined) return;
-    const late = Promise.withResolvers<never>();
-    const timer = setTimeout(
-      () => late.reject(new BrokerError(Code.unavailable)),
-      this.#options.giveUpMs,
-    );
-    try {
-      await Promise.race([pending, late.promise]);
-    } finally {
-      clearTimeout(timer);
-    }
+    return this.#attachments.attachAll();
   }
 
   detachAll(): void {
-    this.#inbox.removePatternInterest();
-    for (const partition of this.#partitions.all()) partition.removeInterest();
+    this.#attachments.detachAll();
   }
 
   publish(

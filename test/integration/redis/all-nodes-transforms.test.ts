@@ -33,6 +33,7 @@ function source(version: string): string {
 export const transform = defineTransform({
   name: "mark",
   version: "${version}",
+  config: { "~standard": { version: 1, vendor: "test", validate: (value) => ({ value }) } },
   process(batch) {
     for (const message of batch) message.replace(message.text() + " ${version}");
   },
@@ -158,6 +159,14 @@ describeWithRedis("transforms on all nodes", () => {
       expect(error.message).toMatch(/^failed on b: .*; rolled back on a$/);
       expect(error.fault).toMatchObject({ type: "load", line: 1 });
       expect(error.fault?.file).toEndWith("-b/mark.ts");
+      expect((await versions(b)).map((one) => (one as unknown[])[1])).toEqual(["1.0.0", "1.0.0"]);
+    });
+
+    test("one that others cannot be told of is not done here either", async () => {
+      for (const node of ["a", "b"]) await write(node, source("3.0.0"));
+      const config = { text: "x".repeat(256 * 1024) };
+      const changing = a.api.cluster.changeTransform({ ...DEPLOY, config }, null);
+      expect(await rejection(changing)).toMatchObject({ info: Code.tooLarge });
       expect((await versions(b)).map((one) => (one as unknown[])[1])).toEqual(["1.0.0", "1.0.0"]);
     });
 

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 
-import { isAnswer } from "../../../workers/host/check-answer.ts";
+import { isAnswer } from "../../../workers/host/is-answer.ts";
 import { Random } from "../../support/random.ts";
 import { plugin, RunnerHarness } from "../host/runner-harness.ts";
 

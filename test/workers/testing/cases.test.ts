@@ -89,7 +89,7 @@ describe("a case", () => {
     [
       "an emission too many",
       { in: [order({ price: 200 })], out: [{ json: { price: 2000, seen: 1 } }] },
-      ['emitted[0]: expected none, got base64 "gaVwcmljZczI" on "large.orders"'],
+      ['emitted[0]: expected none, got msgpack {"price":200} on "large.orders"'],
     ],
     [
       "an emission too few",

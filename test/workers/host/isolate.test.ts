@@ -3,9 +3,9 @@ import { expect, test } from "bun:test";
 import { Arena } from "../../../workers/host/arena.ts";
 import { flightOf, hostFault } from "../../../workers/host/flight.ts";
 import type { Flight, FlightFault } from "../../../workers/host/flight.ts";
+import { isolate } from "../../../workers/host/isolate.ts";
 import { EntryMode, Lane } from "../../../workers/host/lane.ts";
 import type { Entry } from "../../../workers/host/lane.ts";
-import { isolate } from "../../../workers/host/retry.ts";
 import { Random } from "../../support/random.ts";
 
 const arena = new Arena();
