@@ -25,6 +25,10 @@ export interface TelemetryOptions {
 }
 
 /**
+ * The way in. Spans: delivery-trace (what is known of a publication) becomes span-records in span-tree, and trace-sink
+ * hands them on. Metrics: a snapshot is read through the table in metrics, for prometheus or by the metric-producer.
+ * OpenTelemetry's SDK is loaded with sdk, and only when it is wanted.
+ *
  * Starts what the OTEL_* variables ask for. Null when that is nothing: then the SDK is not even loaded. Nothing they
  * say can stop the broker: what cannot be followed is logged and left out.
  */

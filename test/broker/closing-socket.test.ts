@@ -14,9 +14,10 @@ import { RawWebSocket } from "../support/raw-websocket.ts";
 
 const MAX_MESSAGE_BYTES = 64 * 1024;
 
+const noLimit = (): RateLimit => new RateLimit(0, 0, 0);
+
 function sessionOf(socket: Socket): Session {
   const stats = new Stats();
-  const noLimit = (): RateLimit => new RateLimit(0, 0, 0);
   return new Session({
     id: "c_1",
     format: "msgpack",

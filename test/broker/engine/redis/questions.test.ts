@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 
 import { TransformChangeError } from "../../../../broker/api.ts";
 import { randomId } from "../../../../broker/engine/epoch.ts";
+import { readControlMessage } from "../../../../broker/engine/redis/control-message.ts";
 import type { NodeAnswer, Question } from "../../../../broker/questions.ts";
 import { Code } from "../../../../protocol/codes.ts";
 import { RedisNodeProcess } from "../../../support/redis-node-process.ts";
@@ -262,4 +263,52 @@ describeWithRedis("a node that does not answer", () => {
       );
     });
   });
+});
+
+function read(message: object): unknown {
+  return readControlMessage(Buffer.from(JSON.stringify(message)));
+}
+
+test("a question and an answer are read back as they were written, and nothing else is taken for one", () => {
+  const ask = {
+    type: "ask",
+    from: "n.1",
+    id: "x",
+    name: "q",
+    untilMs: 5,
+    to: null,
+    arguments: "{}",
+  };
+  const answer = { type: "answer", from: "n.1", id: "x", answer: { type: "answer", value: [1] } };
+  const refusal = { code: 4009, message: "no", retryAfterMs: null, fault: null };
+  const refused = { ...answer, answer: { type: "refusal", refusal } };
+  for (const good of [
+    ask,
+    { ...ask, to: ["n", "m.2"] },
+    answer,
+    refused,
+    { ...answer, answer: null },
+  ]) {
+    expect(read({ ...good, more: 1 })).toEqual(good);
+  }
+  for (const [name, value] of Object.entries({
+    from: 1,
+    id: null,
+    name: "q".repeat(65),
+    to: [1],
+    untilMs: "5",
+    arguments: {},
+  })) {
+    expect(read({ ...ask, [name]: value })).toBeNull();
+  }
+  for (const bad of [
+    1,
+    "yes",
+    {},
+    { type: "refusal" },
+    { type: "refusal", refusal: { code: "4009" } },
+  ]) {
+    expect(read({ ...answer, answer: bad })).toBeNull();
+  }
+  expect(read({ type: "answer", from: "n.1", id: "x" })).toBeNull();
 });
