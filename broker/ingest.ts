@@ -16,6 +16,7 @@ export class Ingest {
   readonly #stats: Stats;
   readonly #gate: TransformGate | null;
   readonly #tracer: Tracer | null;
+  readonly #rules: Tracer["rules"] | null;
 
   constructor(
     engine: Engine,
@@ -24,6 +25,7 @@ export class Ingest {
     tracer: Tracer | null = null,
   ) {
     this.#tracer = tracer;
+    this.#rules = tracer?.rules ?? null;
     this.#engine = engine;
     this.#stats = stats;
     this.#gate = gate;
@@ -88,6 +90,32 @@ export class Ingest {
     );
     if (trace !== null) this.#tracer?.ingest.accepted(trace);
     return offset;
+  }
+
+  /**
+   * The same for one with nothing but its payload, which most are: where nothing is bound to its channel and it is
+   * not the one to be traced, the engine gets it without further ado.
+   */
+  publishPlain(
+    channel: Channel,
+    source: Uint8Array,
+    start: number,
+    end: number,
+    publisher: Publisher,
+    requestId: number,
+  ): number {
+    const { sampling, stream } = channel;
+    const gate = this.#gate;
+    const isBound =
+      gate !== null && (channel.routeGeneration !== gate.generation || channel.route !== null);
+    if (isBound || sampling.left === 1 || this.#rules?.isAny === true) {
+      return this.publish(channel, source, start, end, null, null, null, publisher, requestId);
+    }
+    sampling.left--;
+    const stats = this.#stats;
+    stats.publications++;
+    stats.publicationBytes += end - start;
+    return this.#engine.publish(stream, source, start, end, null, null, publisher, requestId, null);
   }
 
   /** Null for almost all: then this costs a countdown and two comparisons. */

@@ -6,7 +6,6 @@ import type { BrokerContext } from "../context.ts";
 import { encodeMeta } from "../meta.ts";
 import type { Session } from "../session.ts";
 import { givenContext } from "../tracing/publish-trace.ts";
-import type { GivenContext } from "../tracing/publish-trace.ts";
 
 /** Publishes a hot frame straight from the message it came in [P-6.4]. */
 export function publishView(
@@ -21,7 +20,10 @@ export function publishView(
     : findChannel(context, session, id, bytes, view.channelStart, view.channelEnd);
   if (channel === null || !isAccepted(context, session, id, channel, payloadEnd - payloadStart))
     return;
-  publishTo(context, session, channel, id, bytes, payloadStart, payloadEnd, null, null, null);
+  const { ingest } = context;
+  const offset = ingest.publishPlain(channel, bytes, payloadStart, payloadEnd, session, id);
+  // A refusal is told even when no reply was asked for: nothing is dropped unsaid.
+  if (offset > 0 && id !== 0) session.outbound.published(id, offset, channel.stream.epoch);
 }
 
 /** Publishes a frame that came decoded: with meta, or in another encoding than the usual. */
@@ -32,31 +34,13 @@ export function publish(context: BrokerContext, session: Session, command: Publi
   const encoded =
     meta === null ? null : encodeMeta(meta, context.clock.wallMs(), session.identity?.user ?? null);
   const [publicationId, key] = meta === null ? [null, null] : [meta.id, meta.key];
-  const end = payload.length;
   const given = givenContext(meta, session.identity?.mayTrace === true);
-  publishTo(context, session, channel, id, payload, 0, end, encoded, publicationId, key, given);
-}
-
-function publishTo(
-  context: BrokerContext,
-  session: Session,
-  channel: Channel,
-  id: number,
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-  meta: Uint8Array | null,
-  publicationId: string | null,
-  key: string | null,
-  given: GivenContext | null = null,
-): void {
-  // A refusal is told even when no reply was asked for: nothing is dropped unsaid.
   const offset = context.ingest.publish(
     channel,
-    bytes,
-    start,
-    end,
-    meta,
+    payload,
+    0,
+    payload.length,
+    encoded,
     publicationId,
     key,
     session,
