@@ -6,6 +6,7 @@ import type { Session } from "./session.ts";
 import { SendStatus } from "./socket.ts";
 import type { Stats } from "./stats.ts";
 import type { DeliveryStamp } from "./tracing/delivery-stamp.ts";
+import { exemplarOfBatch } from "./tracing/fan-out-tracer.ts";
 import type { FanOutTracer } from "./tracing/fan-out-tracer.ts";
 
 /** Publications of several channels for one session in one tick leave in messages of at most this size. */
@@ -76,6 +77,7 @@ export class FanOut {
       if (isWatched) {
         tracer.recordStages(batch.startedMs, startedMs, endedMs);
         tracer.flushed(flush, startedMs, endedMs, stats.deliveriesQueued - queuedBefore);
+        if (batch.knownStamp !== null) this.#exemplify(flush, endedMs - batch.startedMs);
       }
     }
     this.#settled();
@@ -114,7 +116,10 @@ export class FanOut {
       if (isWatched && flushes.length > 0) {
         const queued = stats.deliveriesQueued - queuedBefore;
         tracer.recordStages(sinceMs, startedMs, endedMs);
-        for (const flush of flushes) tracer.flushed(flush, startedMs, endedMs, queued);
+        for (const flush of flushes) {
+          tracer.flushed(flush, startedMs, endedMs, queued);
+          if (flush.batch.knownStamp !== null) this.#exemplify(flush, endedMs - sinceMs);
+        }
       }
     }
     this.#settled();
@@ -173,6 +178,13 @@ export class FanOut {
   #recordDuration(durationMs: number, deliveries: number): void {
     if (deliveries === 0) return;
     this.#options.stats.deliveryDuration.record(durationMs, deliveries);
+  }
+
+  /** @param durationMs as it was recorded: an example belongs to the bucket that counts it */
+  #exemplify({ batch, subscribers, matched }: Flush, durationMs: number): void {
+    if (subscribers.length + matched.length === 0) return;
+    const exemplar = exemplarOfBatch(batch, durationMs);
+    if (exemplar !== null) this.#options.stats.deliveryDuration.exemplify(exemplar);
   }
 }
 

@@ -13,6 +13,8 @@ export interface Latency {
 }
 
 /**
+ * On a node that did not take the publication in, what it brought along stands for everything before the bus.
+ *
  * ```
  * client sent | received | tx entered | tx started | tx ended | bus queued | bus sent | bus received | left | client
  *  client_send    ingest     tx_queue     tx_run     (ingest)   bus_queue      bus        fanout   socket client_recv
@@ -23,6 +25,7 @@ export interface Latency {
 export function latencyOf(trace: DeliveryTrace, delivery: TracedDelivery): Latency {
   const walk = new Walk();
   const { ingest, transform, busSend, busReceive, fanOut } = trace;
+  const readyMs = walkOrigin(walk, trace);
   if (ingest !== null) {
     walk.begin("client_send", ingest.clientSentMs);
     walk.begin("ingest", ingest.receivedMs);
@@ -32,8 +35,15 @@ export function latencyOf(trace: DeliveryTrace, delivery: TracedDelivery): Laten
     walk.begin("tx_run", transform.startedMs);
     walk.begin("ingest", transform.endedMs);
   }
-  walk.begin("bus_queue", busSend?.queuedMs ?? busReceive?.openedMs ?? 0);
-  walk.begin("bus", busSend?.sentMs ?? busReceive?.sentMs ?? 0);
+  if (busReceive?.isHealed === true) {
+    // History says when Redis had it, to the ms, and not who had sent it when.
+    walk.begin("bus", Math.max(readyMs, busReceive.sentMs));
+  } else {
+    const queuedMs = busSend?.queuedMs ?? busReceive?.openedMs ?? 0;
+    // The batch may have been open before it joined.
+    walk.begin("bus_queue", queuedMs === 0 ? 0 : Math.max(readyMs, queuedMs));
+    walk.begin("bus", busSend?.sentMs ?? busReceive?.sentMs ?? 0);
+  }
   walk.begin("fanout", busReceive?.receivedMs ?? 0);
   // Without a hop, what the node did before the loop is ingest.
   if (busReceive === null) walk.begin("fanout", fanOut?.startedMs ?? 0);
@@ -50,6 +60,21 @@ export function latencyOf(trace: DeliveryTrace, delivery: TracedDelivery): Laten
   if (receivedMs === 0) return walk.end(handedOverMs);
   walk.begin("client_recv", handedOverMs);
   return walk.end(receivedMs);
+}
+
+/** Walks what another node told of its beginning; returns when it was ready for the bus, or 0. */
+function walkOrigin(walk: Walk, { ingest, origin }: DeliveryTrace): number {
+  const receivedMs = origin?.receivedMs ?? 0;
+  if (ingest !== null || origin === null || receivedMs === 0) return 0;
+  const { txQueueMs, txRunMs } = origin;
+  walk.begin("ingest", receivedMs);
+  const ranMs = receivedMs + txQueueMs;
+  const readyMs = ranMs + txRunMs;
+  if (readyMs === receivedMs) return readyMs;
+  walk.begin("tx_queue", receivedMs);
+  walk.begin("tx_run", ranMs);
+  walk.begin("ingest", readyMs);
+  return readyMs;
 }
 
 class Walk {

@@ -37,8 +37,12 @@ export class SpanMaker {
   }
 
   context(stage: TraceStage, node: string, connection = ""): SpanContextRecord {
+    return this.contextOf(spanIdOf(this.#trace.traceId, stage, node, connection));
+  }
+
+  /** Of a span of the trace whose id is known. */
+  contextOf(spanId: string): SpanContextRecord {
     const { traceId, parent } = this.#trace;
-    const spanId = spanIdOf(traceId, stage, node, connection);
     return { traceId, spanId, flags: SAMPLED, state: parent?.state ?? null };
   }
 

@@ -41,17 +41,23 @@ class SpanTree {
   readonly #maker: SpanMaker;
   /** Of the spans one searches by. */
   readonly #place: SpanAttributes;
-  /** Span `ingest`, on whichever node it is. */
-  readonly #ingest: SpanContextRecord;
+  /** Span `ingest`, on whichever node it is; null where that is not known. */
+  readonly #ingest: SpanContextRecord | null;
   readonly #link: readonly SpanContextRecord[];
+  /** Of all deliveries: to the fan-out, and to whatever the trace links to. */
+  readonly #deliverLinks: readonly SpanContextRecord[];
 
   constructor(trace: DeliveryTrace) {
     this.#trace = trace;
     const { publication, busReceive, ingest, node } = trace;
     this.#maker = new SpanMaker(trace);
-    const origin = ingest === null ? (busReceive?.fromNode ?? node) : node;
-    this.#ingest = this.#maker.context("ingest", origin);
+    const takenInBy = ingest === null ? (busReceive?.fromNode ?? node) : node;
+    const toldId = trace.origin?.spanId ?? null;
+    if (takenInBy !== "") this.#ingest = this.#maker.context("ingest", takenInBy);
+    else this.#ingest = toldId === null ? null : this.#maker.contextOf(toldId);
     this.#link = trace.link === null ? [] : [trace.link];
+    const fanOutLink = trace.fanOut === null ? [] : [this.#maker.context("fanout", node)];
+    this.#deliverLinks = [...fanOutLink, ...this.#link];
     const { epoch, offset } = publication;
     this.#place = {
       [Attribute.epoch]: epoch === "" ? null : epoch,
@@ -64,7 +70,7 @@ class SpanTree {
     if (ingest === null) return [];
     const { publisher, payloadBytes, namespace } = publication;
     return [
-      this.#maker.span(`ingest ${namespace}`, this.#ingest, {
+      this.#maker.span(`ingest ${namespace}`, this.#maker.context("ingest", this.#trace.node), {
         operation: "ingest",
         kind: SpanKind.SERVER,
         parent,
@@ -161,7 +167,8 @@ class SpanTree {
       this.#maker.span(`bus.receive ${partition}`, this.#maker.context("bus.receive", node), {
         operation: "bus.receive",
         kind: SpanKind.CONSUMER,
-        parent: this.#maker.context("bus.publish", fromNode),
+        // Who sent what comes from history is not known.
+        parent: fromNode === "" ? this.#ingest : this.#maker.context("bus.publish", fromNode),
         startMs: sentMs > 0 ? sentMs : receivedMs,
         endMs: receivedMs,
         attributes: {
@@ -169,7 +176,7 @@ class SpanTree {
           [Attribute.partition]: String(partition),
           [Attribute.dbSystem]: "redis",
           [Attribute.shard]: shard,
-          [Attribute.busFromNode]: fromNode,
+          [Attribute.busFromNode]: fromNode === "" ? null : fromNode,
           [Attribute.busQueueMs]: openedMs > 0 && sentMs > 0 ? elapsed(openedMs, sentMs) : null,
           [Attribute.busTransitMs]: sentMs > 0 ? elapsed(sentMs, receivedMs) : null,
           [Attribute.busHealed]: busReceive.isHealed,
@@ -211,7 +218,7 @@ class SpanTree {
    * below `ingest`, on whichever node that is, and not below the fan-out, which begins much later.
    */
   deliver(delivery: TracedDelivery): SpanRecord {
-    const { publication, node, fanOut } = this.#trace;
+    const { publication, node } = this.#trace;
     const { connection, outcome, dropReason } = delivery;
     const latency = latencyOf(this.#trace, delivery);
     const stage = outcome === "late" ? "deliver.late" : "deliver";
@@ -231,16 +238,15 @@ class SpanTree {
       [Attribute.clockNegative]: latency.hasNegative ? true : null,
     };
     for (const [part, ms] of latency.stages) attributes[latencyAttribute(part)] = rounded(ms);
-    const fanOutLink = fanOut === null ? [] : [this.#maker.context("fanout", node)];
     return this.#maker.span(
       `deliver ${publication.namespace}`,
       this.#maker.context(stage, node, connection),
       {
         operation: "deliver",
-        parent: this.#ingest,
+        parent: this.#ingest ?? this.#maker.context("bus.receive", node),
         startMs: latency.startMs,
         endMs: latency.endMs,
-        links: [...fanOutLink, ...this.#link],
+        links: this.#deliverLinks,
         error: outcome === "dropped" ? (dropReason ?? "dropped") : null,
         attributes,
       },

@@ -6,7 +6,7 @@ import { readableSpan } from "./readable-span.ts";
 import type { SpanContextRecord } from "./span-record.ts";
 import { countSpans, spansOf } from "./span-tree.ts";
 
-/** Span ids that are remembered, to tell a stage only once. */
+/** Span ids that are remembered, to tell a stage only once: from half of this to all of it. */
 const MAX_REMEMBERED = 8192;
 
 /** Takes traces: returns at once, never throws, and bounds what it keeps. */
@@ -22,12 +22,18 @@ export interface TraceSinkOptions {
 
 /** Makes spans of what it is told and hands them to the processor. */
 export function createTraceSink({ processor, resource, scope }: TraceSinkOptions): TraceSink {
-  const remembered = new Set<string>();
-  const remember = ({ traceId, spanId }: SpanContextRecord): void => {
-    remembered.add(traceId + spanId);
-    if (remembered.size <= MAX_REMEMBERED) return;
-    const [oldest = ""] = remembered;
-    remembered.delete(oldest);
+  // Two generations: taking the oldest out of one set, span by span, would be a quarter of the cost of a trace.
+  let young = new Set<string>();
+  let old = new Set<string>();
+  const wasTold = ({ traceId, spanId }: SpanContextRecord): boolean => {
+    const id = traceId + spanId;
+    if (young.has(id) || old.has(id)) return true;
+    if (young.size >= MAX_REMEMBERED / 2) {
+      old = young;
+      young = new Set();
+    }
+    young.add(id);
+    return false;
   };
   return {
     trace: (delivery) => {
@@ -35,9 +41,7 @@ export function createTraceSink({ processor, resource, scope }: TraceSinkOptions
       if (!processor.hasRoom(countSpans(delivery))) return;
       for (const record of spansOf(delivery)) {
         // What was told before, of the same publication on this node, is left out.
-        const { traceId, spanId } = record.context;
-        if (remembered.has(traceId + spanId)) continue;
-        remember(record.context);
+        if (wasTold(record.context)) continue;
         processor.onEnd(readableSpan(record, resource, scope));
       }
     },

@@ -31,6 +31,16 @@ export interface DeliveryTrace {
     /** Name of the error's code, when it was refused. */
     readonly error: string | null;
   } | null;
+  /** What a traced publication brought to a node that did not take it in; null where `ingest` tells more. */
+  readonly origin: {
+    /** Of its span `ingest`; null where the node that made that is not known. */
+    readonly spanId: string | null;
+    /** 0 when it does not say. */
+    readonly receivedMs: number;
+    /** How long transforms had it, ms. */
+    readonly txQueueMs: number;
+    readonly txRunMs: number;
+  } | null;
   readonly transform: {
     readonly enteredMs: number;
     readonly startedMs: number;

@@ -1,5 +1,6 @@
 import { spanIdOf } from "../../protocol/span-id.ts";
 import type { Batch, Subscriber } from "../channel.ts";
+import type { Exemplar } from "../histogram.ts";
 import type { Session } from "../session.ts";
 import type { DeliveryStamp, TracedPublication } from "./delivery-stamp.ts";
 import { MAX_TRACED_DELIVERIES } from "./delivery-stamp.ts";
@@ -154,22 +155,33 @@ export class FanOutTracer {
     if (meta === null) return null;
     const received = readTrace(meta, stamp.stream.name, stamp.arrival?.node ?? "");
     if (received === null) return null;
-    const { traceId, reason, link, id } = received;
+    const { traceId, reason, link, id, origin } = received;
     const part: LatePart = { traceId, reason, offset, ...survey };
     const trace = stampTrace(stamp, part, outlet, this.#places);
-    return { ...trace, link, publication: { ...trace.publication, id, payloadBytes } };
+    return { ...trace, link, origin, publication: { ...trace.publication, id, payloadBytes } };
   }
 
-  #exemplify({ traceId, fanOut, node }: DeliveryTrace): void {
+  #exemplify(trace: DeliveryTrace): void {
+    const { fanOut } = trace;
     if (fanOut === null) return;
-    const { stats } = this.#outlet;
-    stats.stages.fanout.exemplify({
-      traceId,
-      spanId: spanIdOf(traceId, "fanout", node),
-      valueMs: fanOut.endedMs - fanOut.startedMs,
-      atMs: fanOut.endedMs,
-    });
+    const { stages } = this.#outlet.stats;
+    stages.fanout.exemplify(exemplarOf(trace, fanOut, fanOut.endedMs - fanOut.startedMs));
   }
+}
+
+/** What a batch whose trace was told is an example of; null for almost all. */
+export function exemplarOfBatch({ knownStamp }: Batch, valueMs: number): Exemplar | null {
+  const trace = knownStamp?.traces[0];
+  if (trace === undefined || trace.fanOut === null) return null;
+  return exemplarOf(trace, trace.fanOut, valueMs);
+}
+
+function exemplarOf(
+  { traceId, node }: DeliveryTrace,
+  { endedMs }: NonNullable<DeliveryTrace["fanOut"]>,
+  valueMs: number,
+): Exemplar {
+  return { traceId, spanId: spanIdOf(traceId, "fanout", node), valueMs, atMs: endedMs };
 }
 
 function partOf(own: NonNullable<TracedPublication["own"]>): Pick<LatePart, "traceId" | "reason"> {

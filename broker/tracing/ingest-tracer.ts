@@ -4,7 +4,7 @@ import type { Clock, Identity, TransformOutcome, TransformTiming } from "../port
 import type { DebugRules } from "./debug-rules.ts";
 import type { DeliveryTrace, TraceReason } from "./delivery-trace.ts";
 import { HeadSampler } from "./head-sampler.ts";
-import { decodeMeta, isHonoured, metaWithTrace } from "./publish-trace.ts";
+import { decodeMeta, givenContext, isHonoured, metaWithTrace } from "./publish-trace.ts";
 import type { GivenContext, PublishTrace } from "./publish-trace.ts";
 import { linkedTraceId, randomTraceId } from "./trace-id.ts";
 import type { TraceOutlet } from "./trace-outlet.ts";
@@ -48,7 +48,7 @@ export class IngestTracer {
     if (isHead && channel.sampling instanceof HeadSampler) channel.sampling.next();
     const reason = this.#reasonFor(arriving);
     if (reason === null || !outlet.admit(reason)) return null;
-    return this.#begin(arriving, reason, outlet.time.nowMs());
+    return this.#begin(arriving, reason, outlet.time.nowMs(), null);
   }
 
   /** The engine has taken it in. */
@@ -67,8 +67,8 @@ export class IngestTracer {
     { channel, meta, publicationId, payloadBytes, origin, context }: Arriving,
     reason: TraceReason,
     receivedMs: number,
+    transform: DeliveryTrace["transform"],
   ): PublishTrace | null {
-    const { outlet, clock } = this.#options;
     const isForeign = context !== null && !context.isTrusted;
     const parent = context !== null && context.isTrusted ? context : null;
     const state = parent?.state ?? null;
@@ -77,7 +77,7 @@ export class IngestTracer {
     if (isForeign && meta !== null) {
       traceId = linkedTraceId(channel.name, context, decodeMeta(meta).timeMs ?? 0);
       encoded = meta;
-    } else encoded = metaWithTrace(meta, { traceId, reason, state }, outlet.node, clock.wallMs());
+    } else encoded = this.#encoded(meta, { traceId, reason, state, receivedMs, transform });
     if (encoded === null) return null;
     const connection = origin.id;
     return {
@@ -93,9 +93,17 @@ export class IngestTracer {
         connection === undefined ? null : { connection, user: origin.identity?.user ?? null },
       receivedMs,
       acceptedMs: 0,
-      transform: null,
+      transform,
       meta: encoded,
     };
+  }
+
+  #encoded(
+    meta: Uint8Array | null,
+    context: Parameters<typeof metaWithTrace>[1],
+  ): Uint8Array | null {
+    const { outlet, clock } = this.#options;
+    return metaWithTrace(meta, context, outlet.node, clock.wallMs());
   }
 
   /**
@@ -115,6 +123,7 @@ export class IngestTracer {
     const error = failureOf(outcome);
     if (given !== null) {
       given.transform = transform;
+      if (isPublished) given.meta = this.#metaAfter(given, outcome.meta);
       // With a place it is emitted by whoever gives it one.
       if (!isPublished) outlet.emit(ingestTrace(given, outlet, error));
       return isPublished ? given : null;
@@ -122,12 +131,23 @@ export class IngestTracer {
     const reason = this.#lateReason(arriving.channel, outcome);
     if (reason === null) return null;
     const receivedMs = timing === null ? outlet.time.nowMs() : this.#common(timing.enteredMs);
-    const trace = outlet.admit(reason) ? this.#begin(arriving, reason, receivedMs) : null;
+    if (!outlet.admit(reason)) return null;
+    const { meta } = arriving;
+    // Whoever published it, and was not traced, has no say in this trace.
+    const context = meta === null ? null : givenContext(decodeMeta(meta), false);
+    const trace = this.#begin({ ...arriving, context }, reason, receivedMs, transform);
     if (trace === null) return null;
-    trace.transform = transform;
     if (isPublished) return trace;
     outlet.emit(ingestTrace(trace, outlet, error));
     return null;
+  }
+
+  /** With what transforms made of it, and how long they had it; as it is where it only links to a context. */
+  #metaAfter(given: PublishTrace, meta: Uint8Array | null): Uint8Array {
+    const own = meta ?? given.meta;
+    if (given.link !== null) return own;
+    // One that they made too large goes on untold.
+    return this.#encoded(own, { ...given, state: given.parent?.state ?? null }) ?? own;
   }
 
   #lateReason(channel: Channel, outcome: TransformOutcome): TraceReason | null {
@@ -194,6 +214,7 @@ export function ingestTrace(
       clientSentMs: 0,
       error,
     },
+    origin: null,
     transform,
     busSend,
     busReceive: null,

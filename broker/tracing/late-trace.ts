@@ -73,6 +73,7 @@ export function stampTrace(
       arrival === null
         ? { receivedMs: startedMs, acceptedMs: startedMs, clientSentMs: 0, error: null }
         : null,
+    origin: null,
     transform: null,
     busSend: null,
     busReceive:

@@ -8,6 +8,7 @@ import { BrokerError } from "../api.ts";
 import { encodeMeta } from "../meta.ts";
 import type { DeliveryTrace, TraceReason } from "./delivery-trace.ts";
 import { linkedTraceId } from "./trace-id.ts";
+import { formatMember, readMember, withMember } from "./trace-member.ts";
 
 /** A publication that is traced from when it came in, on the node that took it in. */
 export interface PublishTrace {
@@ -25,7 +26,7 @@ export interface PublishTrace {
   acceptedMs: number;
   transform: DeliveryTrace["transform"];
   /** Encoded meta to publish it with: its own, and the context that travels on. */
-  readonly meta: Uint8Array;
+  meta: Uint8Array;
 }
 
 /** The trace context a publication came with, and whether its publisher may have us go on with it. */
@@ -39,11 +40,8 @@ export interface ReceivedTrace {
   readonly reason: TraceReason;
   readonly link: TraceContext | null;
   readonly id: string | null;
+  readonly origin: NonNullable<DeliveryTrace["origin"]>;
 }
-
-/** Our member of `tracestate`: it tells the other nodes why. */
-const STATE_MEMBER = /(?:^|,)\s*tickwire=(debug|upstream|slow|error|drop|head)\s*(?:,|$)/;
-const MAX_STATE_MEMBERS = 32;
 
 /** The context in what a publisher sent; null without one, and for one that is malformed. */
 export function givenContext(
@@ -67,15 +65,17 @@ export function isHonoured(context: GivenContext | null): context is GivenContex
  */
 export function metaWithTrace(
   meta: Uint8Array | null,
-  context: Pick<PublishTrace, "traceId" | "reason"> & { readonly state: string | null },
+  context: Pick<PublishTrace, "traceId" | "reason" | "receivedMs" | "transform"> & {
+    readonly state: string | null;
+  },
   node: string,
   wallMs: number,
 ): Uint8Array | null {
-  const { traceId, reason, state } = context;
+  const { traceId, reason, receivedMs, transform, state } = context;
   const own = meta === null ? EMPTY_META : decodeMeta(meta);
   const spanId = spanIdOf(traceId, "ingest", node);
   const traceparent = formatTraceparent({ traceId, spanId, flags: SAMPLED_FLAG });
-  const tracestate = withMember(state, `tickwire=${reason}`);
+  const tracestate = withMember(state, formatMember(reason, receivedMs, transform));
   try {
     return encodeMeta({ ...own, traceparent, tracestate }, own.timeMs ?? wallMs, own.user);
   } catch (error) {
@@ -84,24 +84,15 @@ export function metaWithTrace(
   }
 }
 
-/** What the publisher already had goes behind ours, without an older one of ours. */
-function withMember(state: string | null, member: string): string {
-  if (state === null) return member;
-  const others = state
-    .split(",")
-    .map((part) => part.trim())
-    .filter((part) => part !== "" && !part.startsWith("tickwire="));
-  const all = [member, ...others].slice(0, MAX_STATE_MEMBERS).join(",");
-  return all.length > 512 ? member : all;
-}
-
 export function decodeMeta(meta: Uint8Array): PublicationMeta {
   return metaField(decodeBinary(meta, 0, meta.length));
 }
 
 /**
  * Reads what a traced publication carries. Where its context is not the one its node gave it, it is the
- * publisher's, who is not trusted with our traces: ours has an id of its own and only links to it.
+ * publisher's, who is not trusted with our traces: ours has an id of its own and only links to it. W3C forbids to
+ * change the state of a context that is handed on as it is, so that the broker's own time in meta has to do there:
+ * to the ms, by the wall clock of the node that took it in.
  * @param fromNode the node that took it in; empty when that is not known
  */
 export function readTrace(
@@ -113,14 +104,24 @@ export function readTrace(
   const context = traceparent === null ? null : parseTraceparent(traceparent, tracestate);
   if (context === null) return null;
   const { traceId, spanId } = context;
-  if (fromNode === "" || spanId === spanIdOf(traceId, "ingest", fromNode)) {
-    const reason = (STATE_MEMBER.exec(tracestate ?? "")?.[1] ?? "head") as TraceReason;
-    return { traceId, reason, link: null, id };
+  const member = readMember(tracestate);
+  const isOwn =
+    fromNode === "" ? member !== null : spanId === spanIdOf(traceId, "ingest", fromNode);
+  if (isOwn) {
+    const { reason = "head", receivedMs = 0, txQueueMs = 0, txRunMs = 0 } = member ?? {};
+    return { traceId, reason, link: null, id, origin: { spanId, receivedMs, txQueueMs, txRunMs } };
   }
+  const linkedId = linkedTraceId(channel, context, timeMs ?? 0);
   return {
-    traceId: linkedTraceId(channel, context, timeMs ?? 0),
+    traceId: linkedId,
     reason: "head",
     link: context,
     id,
+    origin: {
+      spanId: fromNode === "" ? null : spanIdOf(linkedId, "ingest", fromNode),
+      receivedMs: timeMs ?? 0,
+      txQueueMs: 0,
+      txRunMs: 0,
+    },
   };
 }

@@ -140,7 +140,8 @@ export class Settler {
     stats.publicationBytes += end - start;
     ticket.expect();
     const trace = place === MAIN_PLACE ? ticket.trace : null;
-    const carried = meta === null ? (trace?.meta ?? null) : meta;
+    // A trace's meta has what the transforms made of it.
+    const carried = trace?.meta ?? meta;
     const offset = engine.publish(stream, bytes, start, end, carried, id, ticket, place, trace);
     if (offset > 0) ticket.published(place, offset, stream.epoch);
   }

@@ -134,8 +134,8 @@ export class TransformGate implements TransformSink<unknown>, TicketHost {
   settled(ticket: unknown, outcome: TransformOutcome): void {
     const own = ticket as Ticket;
     const { settler, hub, logger } = this.#options;
-    own.trace = this.#traced(own, outcome);
     try {
+      own.trace = this.#traced(own, outcome);
       if (outcome.type === "reject") {
         own.fail(asError(outcome.error));
         return;

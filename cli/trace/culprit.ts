@@ -65,10 +65,13 @@ function lostBy(span: TraceSpan): Culprit {
 
 function slowestStage(delivery: TraceSpan, spans: readonly TraceSpan[]): Culprit | null {
   const stages = LATENCY_STAGES.map((stage) => timeOf(stage, delivery, spans));
-  const [worst] = stages.toSorted((a, b) => b.ms - a.ms);
-  if (worst === undefined || worst.ms === 0) return null;
-  // On the node of a subscriber a delivery begins with what that node knows.
-  const wholeMs = delivery.endMs - Math.min(...spans.map(({ startMs }) => startMs));
+  // What a delivery does not tell apart is in what it says of taking it in.
+  const untoldMs = stages.reduce((sum, { isTold, ms }) => sum + (isTold ? 0 : ms), 0);
+  const [worst] = stages
+    .map((time) => (time.stage === "ingest" ? { ...time, ms: time.ms - untoldMs } : time))
+    .toSorted((a, b) => b.ms - a.ms);
+  if (worst === undefined || worst.ms <= 0) return null;
+  const wholeMs = tookMs(delivery);
   return {
     span: worst.own ?? delivery,
     text: `${formatMs(worst.ms)} of ${formatMs(wholeMs)} were spent ${STAGES[worst.stage].text}.`,
@@ -79,12 +82,17 @@ function slowestStage(delivery: TraceSpan, spans: readonly TraceSpan[]): Culprit
 interface StageTime {
   readonly stage: LatencyStage;
   readonly ms: number;
+  /** By the delivery itself. */
+  readonly isTold: boolean;
   /** The span that is this stage. */
   readonly own: TraceSpan | undefined;
   readonly evidence: Culprit["evidence"];
 }
 
-/** As the stage's own span tells it, else the delivery. */
+/**
+ * As the delivery tells it. One on another node of a publication whose context only is linked to knows nothing of
+ * its transforms: their own spans do.
+ */
 function timeOf(stage: LatencyStage, delivery: TraceSpan, spans: readonly TraceSpan[]): StageTime {
   const [own] = STAGES[stage].operations.flatMap((operation) =>
     spans.filter((span) => operationOf(span) === operation),
@@ -92,20 +100,14 @@ function timeOf(stage: LatencyStage, delivery: TraceSpan, spans: readonly TraceS
   const attribute = OWN_ATTRIBUTE[stage];
   const teller = spans.find((span) => attribute !== undefined && attribute in span.attributes);
   const told = latencyAttribute(stage);
-  if (attribute !== undefined && teller !== undefined) {
-    return {
-      stage,
-      ms: numberOf(teller, attribute),
-      own,
-      evidence: { span: teller, attribute },
-    };
-  }
-  return {
-    stage,
-    ms: numberOf(delivery, told),
-    own,
-    evidence: { span: delivery, attribute: told },
-  };
+  const isOfTransform = stage === "tx_queue" || stage === "tx_run";
+  const isTold = told in delivery.attributes || teller === undefined || !isOfTransform;
+  const evidence =
+    attribute === undefined || teller === undefined
+      ? { span: delivery, attribute: told }
+      : { span: teller, attribute };
+  const ms = isTold ? numberOf(delivery, told) : numberOf(teller, attribute ?? told);
+  return { stage, ms, isTold, own, evidence };
 }
 
 export function operationOf(span: TraceSpan): string | null {

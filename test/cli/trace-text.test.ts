@@ -21,6 +21,7 @@ const HERE = traceOf({ transform: transformOf(), busSend: busSendOf() });
 const THERE = traceOf({
   node: "node-b",
   ingest: null,
+  origin: { spanId: null, receivedMs: T0_MS, txQueueMs: 30, txRunMs: 5 },
   busReceive: busReceiveOf(),
   fanOut: fanOutOf(),
   deliveries: [deliveryOf({ handedOverMs: T0_MS + 50 })],
@@ -125,6 +126,21 @@ describe("what is to blame", () => {
   ])("is %s", (_what, parts, expected) => {
     const [span, attribute] = blamed(traceOf({ deliveries: [delivery], ...parts })) ?? [];
     expect([span, attribute]).toEqual(expected);
+  });
+
+  test("is the transform also where the delivery could not know of it", () => {
+    const origin = { spanId: null, receivedMs: T0_MS, txQueueMs: 0, txRunMs: 0 };
+    expect(blamed(HERE, { ...THERE, origin })).toEqual([
+      "transform enrich",
+      "tickwire.transform.queue_ms",
+      "30 ms of 50 ms were spent waiting for a worker of the transform.",
+    ]);
+  });
+
+  test("is no bus that the delivery did not go over", () => {
+    const trace = traceOf({ fanOut: fanOutOf(), deliveries: [deliveryOf()] });
+    const sent = traceOf({ busSend: busSendOf({ sentMs: T0_MS + 900, repliedMs: T0_MS + 901 }) });
+    expect(blamed(trace, sent)).toEqual(blamed(trace));
   });
 
   test("is the subscriber who lost it, before whoever was slow", () => {

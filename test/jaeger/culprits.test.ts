@@ -195,6 +195,87 @@ describe("a stalled subscriber", () => {
   });
 });
 
+describeWithRedis("a slow transform of another node", () => {
+  test.each([
+    ["chosen for being slow", { slowMs: SLOW_MS }, 0],
+    ["chosen for being slow, without history", { slowMs: SLOW_MS, historySize: 0 }, 0],
+    ["sampled", { slowMs: 0, traceRate: 1 }, 1],
+  ])("is in the delivery's own duration: %s", async (_name, options, warmUps) => {
+    await using redis = await startRedis();
+    await using backend = startTraceBackend();
+    const { query, service } = backend;
+    const namespaces = [{ pattern: "work.>", historySize: 10, ...options }];
+    const transforms = [{ use: BUSY, channels: ["work.>"], onError: "nack" }];
+    const args = ["--redis", redis.url, "--transforms", JSON.stringify(transforms)];
+    const start = (node: string) =>
+      startTracedBroker(backend, { namespaces, args: [...args, "--node", node] });
+    await using near = await start("near");
+    await using far = await start("far");
+    await using subscriber = await TracedSubscriber.start(far.url, "work.a");
+    await using publisher = new TickwireClient(near.url);
+    for (let i = 0; i < warmUps; i++) await publisher.publish("work.a", text("0"));
+    // An id gives it meta of its own, which the trace must go along with.
+    await publisher.publish("work.a", text("300"), { id: "p1" });
+    await subscriber.count(warmUps + 1);
+    const found = await query.until(
+      (jaeger) =>
+        jaeger.find({
+          service,
+          operation: "deliver work.>",
+          durationMin: "299ms",
+          attributes: { "resource.tickwire.node.id": "far" },
+        }),
+      (traces) =>
+        [...traces.values()].some(
+          (spans) =>
+            hasSpans(spans, "transform.run busy", "deliver work.>") &&
+            spans.some(({ name }) => name.startsWith("bus.publish")),
+        ),
+    );
+    const [spans = []] = [...found.values()];
+    const deliver = spanNamed(spans, "deliver work.>");
+    const run = spanNamed(spans, "transform.run busy");
+    expect(deliver.resource["tickwire.node.id"]).toBe("far");
+    expect(run.resource["tickwire.node.id"]).toBe("near");
+    expect(longestPart(deliver)).toBe("tickwire.lat.tx_run_ms");
+    // The span's times are told in ns, what travels in whole µs.
+    expect(deliver.attributes["tickwire.lat.tx_run_ms"]).toBeCloseTo(run.durationMs, 1);
+    expect(deliver.durationMs).toBeGreaterThanOrEqual(run.durationMs - 0.01);
+    expect(deliver.startMs).toBeCloseTo(spanNamed(spans, "ingest work.>").startMs, 1);
+    expect(orphansOf(spans)).toEqual([]);
+  });
+
+  test("is in it as well when the publication has a context that is not trusted", async () => {
+    await using redis = await startRedis();
+    await using backend = startTraceBackend();
+    const { query, service } = backend;
+    const namespaces = [{ pattern: "work.>", historySize: 10, slowMs: SLOW_MS }];
+    const transforms = [{ use: BUSY, channels: ["work.>"], onError: "nack" }];
+    const args = ["--redis", redis.url, "--transforms", JSON.stringify(transforms)];
+    const start = (node: string) =>
+      startTracedBroker(backend, { namespaces, args: [...args, "--node", node] });
+    await using near = await start("near");
+    await using far = await start("far");
+    await using subscriber = await TracedSubscriber.start(far.url, "work.a");
+    await using publisher = new TickwireClient(near.url);
+    const foreignId = crypto.randomUUID().replaceAll("-", "");
+    const traceparent = `00-${foreignId}-b7ad6b7169203331-01`;
+    const context = { traceparent, tracestate: "vendor=1" };
+    await publisher.publish("work.a", text("300"), context);
+    await subscriber.count(1);
+    // W3C: neither is changed without the other.
+    expect(subscriber.publications[0]?.meta).toMatchObject(context);
+    const found = await query.until(
+      (jaeger) => jaeger.find({ service, operation: "deliver work.>", durationMin: "290ms" }),
+      (traces) => [...traces.values()].some((spans) => hasSpans(spans, "transform.run busy")),
+    );
+    const [[traceId, spans] = ["", []]] = [...found];
+    expect(traceId).not.toBe(foreignId);
+    expect(spanNamed(spans, "deliver work.>").resource["tickwire.node.id"]).toBe("far");
+    expect(orphansOf(spans)).toEqual([]);
+  });
+});
+
 describeWithRedis("a slow Redis", () => {
   test("is named by the delivery, and by the spans of the bus", async () => {
     await using redis = await startRedis();

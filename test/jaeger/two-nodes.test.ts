@@ -88,4 +88,42 @@ describeWithRedis("over Redis", () => {
       expect([...ofFar.keys()]).toEqual([traceId]);
     },
   );
+
+  test.each([0, 10])(
+    "a subscriber by pattern hangs nothing below spans nobody makes, history %d",
+    async (historySize) => {
+      await using redis = await startRedis();
+      await using backend = startTraceBackend();
+      const { query, service } = backend;
+      const namespaces = [{ pattern: "market.>", traceRate: 1, historySize }];
+      const start = (node: string) =>
+        startTracedBroker(backend, {
+          namespaces,
+          args: ["--redis", redis.url, "--node", node],
+        });
+      await using near = await start("near");
+      await using far = await start("far");
+      await using subscriber = await TracedSubscriber.start(far.url, "market.*");
+      await using publisher = new TickwireClient(near.url);
+      // Each is the first of its channel, so that the node of the subscriber has to read it from history.
+      const channels = ["market.a", "market.b", "market.c"];
+      for (const channel of channels) await publisher.publish(channel, 1);
+      await subscriber.count(channels.length);
+      const found = await query.until(
+        (jaeger) => jaeger.find({ service, operation: "deliver market.>" }),
+        (traces) =>
+          traces.size === channels.length &&
+          [...traces.values()].every((spans) => hasSpans(spans, "ingest market.>")),
+      );
+      for (const spans of found.values()) {
+        const ingest = spanNamed(spans, "ingest market.>");
+        const deliver = spanNamed(spans, "deliver market.>");
+        const receive = spans.find(({ name }) => name.startsWith("bus.receive"));
+        expect(receive?.attributes["tickwire.bus.healed"]).toBe(historySize > 0);
+        expect(orphansOf(spans)).toEqual([]);
+        expect(deliver.parentSpanId).toBe(ingest.spanId);
+        expect(deliver.startMs).toBeCloseTo(ingest.startMs, 1);
+      }
+    },
+  );
 });

@@ -54,6 +54,65 @@ test("a node that only received it begins with the batch", () => {
   expect(stagesOf(parts)).toEqual({ bus_queue: 2, bus: 2, fanout: 4 });
 });
 
+describe("a node that was told when it was published", () => {
+  const origin = { spanId: "b".repeat(16), receivedMs: T0_MS, txQueueMs: 30, txRunMs: 5 };
+  const there = {
+    ingest: null,
+    origin,
+    busReceive: busReceiveOf(),
+    fanOut: fanOutOf(),
+    deliveries: [deliveryOf()],
+  };
+
+  test("begins with that, and knows what transforms took", () => {
+    expect(stagesOf(there)).toEqual({
+      ingest: 5,
+      tx_queue: 30,
+      tx_run: 5,
+      bus_queue: 2,
+      bus: 2,
+      fanout: 4,
+    });
+    expect(latencyOf(traceOf(there), deliveryOf())).toMatchObject({
+      startMs: T0_MS,
+      endMs: T0_MS + 48,
+      hasNegative: false,
+    });
+  });
+
+  test("has no transforms where there were none", () => {
+    const plain = { ...there, origin: { ...origin, txQueueMs: 0, txRunMs: 0 } };
+    expect(stagesOf(plain)).toEqual({ ingest: 40, bus_queue: 2, bus: 2, fanout: 4 });
+  });
+
+  test("does not begin with a batch that was open before", () => {
+    const trace = { ...there, busReceive: busReceiveOf({ openedMs: T0_MS - 20 }) };
+    expect(stagesOf(trace)).toMatchObject({ ingest: 0, tx_run: 5, bus_queue: 7, bus: 2 });
+    expect(latencyOf(traceOf(trace), deliveryOf())).toMatchObject({
+      startMs: T0_MS,
+      hasNegative: false,
+    });
+  });
+
+  test("gives to the bus what history does not tell", () => {
+    const atMs = T0_MS + 20;
+    const busReceive = busReceiveOf({ isHealed: true, openedMs: atMs, sentMs: atMs });
+    expect(stagesOf({ ...there, busReceive })).toEqual({
+      ingest: 0,
+      tx_queue: 30,
+      tx_run: 5,
+      bus: 9,
+      fanout: 4,
+    });
+    expect(latencyOf(traceOf({ ...there, busReceive }), deliveryOf()).hasNegative).toBe(false);
+  });
+
+  test("begins with the batch when the time was not to be read", () => {
+    const unread = { ...there, origin: { ...origin, receivedMs: 0 } };
+    expect(stagesOf(unread)).toEqual({ bus_queue: 2, bus: 2, fanout: 4 });
+  });
+});
+
 test("one that was handed over within the loop did not wait for its socket", () => {
   const parts = { fanOut: fanOutOf(), deliveries: [deliveryOf({ handedOverMs: T0_MS + 50 })] };
   expect(stagesOf(parts)).toEqual({ ingest: 46, fanout: 4 });

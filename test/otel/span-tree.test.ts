@@ -376,3 +376,30 @@ describe("a delivery", () => {
     expect(spans.filter(({ name }) => name.startsWith("deliver"))).toHaveLength(16);
   });
 });
+
+describe("what was read from history, which does not tell who sent it", () => {
+  const healed = {
+    node: "node-b",
+    ingest: null,
+    busReceive: busReceiveOf({ fromNode: "", isHealed: true }),
+    fanOut: fanOutOf(),
+    deliveries: [deliveryOf()],
+  };
+
+  test("hangs below the span whose id it brought along", () => {
+    const spanId = spanIdOf(TRACE_ID, "ingest", "node-a");
+    const origin = { spanId, receivedMs: T0_MS, txQueueMs: 0, txRunMs: 0 };
+    const trace = traceOf({ ...healed, origin });
+    expect(spanOf(trace, "bus.receive 17").parent?.spanId).toBe(spanId);
+    expect(spanOf(trace, "deliver market.>").parent?.spanId).toBe(spanId);
+    expect(times(spanOf(trace, "deliver market.>"))).toEqual([0, 48]);
+    expect(spanOf(trace, "bus.receive 17").attributes).not.toContainKey("tickwire.bus.from_node");
+  });
+
+  test("is a tree of its own where it brought none", () => {
+    const trace = traceOf(healed);
+    const receive = spanOf(trace, "bus.receive 17");
+    expect(receive.parent).toBeNull();
+    expect(spanOf(trace, "deliver market.>").parent?.spanId).toBe(receive.context.spanId);
+  });
+});

@@ -18,6 +18,7 @@ export function aTrace(more: Partial<DeliveryTrace> = {}): DeliveryTrace {
       publisher: null,
     },
     ingest: null,
+    origin: null,
     transform: null,
     busSend: null,
     busReceive: null,

@@ -28,6 +28,7 @@ export function traceOf(parts: Partial<DeliveryTrace> = {}): DeliveryTrace {
       publisher: { connection: "conn-p", user: "alice" },
     },
     ingest: ingestOf(),
+    origin: null,
     transform: null,
     busSend: null,
     busReceive: null,

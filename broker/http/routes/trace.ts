@@ -38,6 +38,7 @@ const PART = {
     node: { type: "string" },
     publication: { type: "object" },
     ingest: nullable("object"),
+    origin: nullable("object"),
     transform: nullable("object"),
     busSend: nullable("object"),
     busReceive: nullable("object"),

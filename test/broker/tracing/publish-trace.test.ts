@@ -3,11 +3,21 @@ import { describe, expect, test } from "bun:test";
 import { encodeMeta } from "../../../broker/meta.ts";
 import { decodeMeta, metaWithTrace, readTrace } from "../../../broker/tracing/publish-trace.ts";
 import { linkedTraceId } from "../../../broker/tracing/trace-id.ts";
+import { formatMember } from "../../../broker/tracing/trace-member.ts";
 import { EMPTY_META } from "../../../protocol/messages/meta.ts";
+import { spanIdOf } from "../../../protocol/span-id.ts";
 
 const TRACE = "0af7651916cd43dd8448eb211c80319c";
 const FOREIGN = `00-${TRACE}-b7ad6b7169203331-01`;
-const trace = { traceId: TRACE, reason: "debug", state: null } as const;
+const RECEIVED_MS = 1_800_000_000_000.25;
+const trace = {
+  traceId: TRACE,
+  reason: "debug",
+  state: null,
+  receivedMs: RECEIVED_MS,
+  transform: null,
+} as const;
+const MEMBER = formatMember("debug", RECEIVED_MS);
 
 function stateOf(state: string): string {
   return (
@@ -23,7 +33,15 @@ describe("the meta of a traced publication", () => {
       reason: "debug",
       link: null,
       id: null,
+      origin: {
+        spanId: spanIdOf(TRACE, "ingest", "n_pub"),
+        receivedMs: RECEIVED_MS,
+        txQueueMs: 0,
+        txRunMs: 0,
+      },
     });
+    // From history, which does not tell who sent it, it can be read as well.
+    expect(readTrace(meta, "a", "")).toEqual(readTrace(meta, "a", "n_pub"));
   });
 
   test("keeps what it had", () => {
@@ -34,8 +52,9 @@ describe("the meta of a traced publication", () => {
   });
 
   test("puts our member first, once, and drops others' rather than be too long", () => {
-    expect(stateOf("a=1, tickwire=head,b=2,,")).toBe("tickwire=debug,a=1,b=2");
-    expect(stateOf(`a=${"x".repeat(505)}`)).toBe("tickwire=debug");
+    expect(stateOf("a=1, tickwire=head,b=2,,")).toBe(`${MEMBER},a=1,b=2`);
+    expect(stateOf(`${formatMember("head", 5)},a=1`)).toBe(`${MEMBER},a=1`);
+    expect(stateOf(`a=${"x".repeat(505)}`)).toBe(MEMBER);
     expect(
       stateOf(Array.from({ length: 40 }, (_, i) => `v${i}=1`).join(",")).split(",").length,
     ).toBe(32);
@@ -47,6 +66,11 @@ describe("the meta of a traced publication", () => {
     const context = { traceId: TRACE, spanId: "b7ad6b7169203331" };
     expect(read).toMatchObject({ traceId: linkedTraceId("a", context, 5000), link: context });
     expect(read?.traceId).not.toBe(TRACE);
+    // When it came in follows from what the broker says to subscribers; history does not tell who took it in.
+    const spanId = spanIdOf(read?.traceId ?? "", "ingest", "n_pub");
+    expect(read?.origin).toEqual({ spanId, receivedMs: 5000, txQueueMs: 0, txRunMs: 0 });
+    const fromHistory = readTrace(meta, "a", "");
+    expect(fromHistory).toMatchObject({ traceId: read?.traceId, origin: { spanId: null } });
   });
 
   test("without a context that can be read is of none", () => {
