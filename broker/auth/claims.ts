@@ -31,10 +31,13 @@ export function readClaims(payload: Readonly<Record<string, unknown>>): TokenCla
   const rights = payload["tickwire"] ?? {};
   if (typeof rights !== "object" || Array.isArray(rights))
     throw new BadClaims("the claim tickwire must be an object");
-  const { publish, subscribe, presence, admin = false, trace = false } = rights as Record<
-    string,
-    unknown
-  >;
+  const {
+    publish,
+    subscribe,
+    presence,
+    admin = false,
+    trace = false,
+  } = rights as Record<string, unknown>;
   if (typeof admin !== "boolean") throw new BadClaims("the claim tickwire.admin must be a boolean");
   if (typeof trace !== "boolean") throw new BadClaims("the claim tickwire.trace must be a boolean");
   return {

@@ -17,6 +17,8 @@ interface Place {
   readonly line: number | null;
 }
 
+const OWN_FOLDER = new URL("../", import.meta.url).pathname;
+
 const NOWHERE: Place = { file: null, line: null };
 
 /** An error of ours about a transform, with what the fault shall say. */
@@ -147,7 +149,7 @@ function lineOf(file: string, isIt: (source: string) => boolean): number | null 
   return index === -1 ? null : index + 1;
 }
 
-/** The topmost frame that is in the transform's own file, else the topmost in any file. */
+/** The topmost frame that is in the transform's own file, else the topmost in any file that is not ours. */
 function placeInStack(stack: string | null, file: string | null): Place | null {
   let first: Place | null = null;
   for (const frame of stack?.split("\n") ?? []) {
@@ -155,7 +157,8 @@ function placeInStack(stack: string | null, file: string | null): Place | null {
     if (path === undefined) continue;
     const place = { file: path, line: Number(line) };
     if (path === file) return place;
-    first ??= place;
+    // Where our own code passed the error on says nothing to its author.
+    if (!path.startsWith(OWN_FOLDER)) first ??= place;
   }
   return first;
 }

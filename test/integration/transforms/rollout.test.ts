@@ -200,7 +200,7 @@ describe("over the server API", () => {
           outcomes: [
             { type: "publish", payload: "x-1" },
             { type: "drop", reason: "verdict" },
-            { type: "reject", code: "transformFailed" },
+            { type: "reject", code: "transformRejected" },
           ],
         },
       });
