@@ -12,8 +12,11 @@ import { waitUntil } from "./wait.ts";
 const MASTER_NAME = "tickwire";
 /** Silence after which a Sentinel takes an instance for down. */
 const DOWN_AFTER_MS = 1_000;
-/** A failover that got stuck is tried again after twice this. */
-const FAILOVER_TIMEOUT_MS = 1_500;
+/**
+ * A failover that got stuck is tried again after twice this. Half of it was seen to hand over a second time, back
+ * to the old master, on a busy machine.
+ */
+const FAILOVER_TIMEOUT_MS = 3_000;
 /**
  * How often a Sentinel asks the servers for their state, and tells the other Sentinels; by itself every
  * 10 s and 2 s. The old master of a failover is made a replica after four of the latter.
@@ -24,6 +27,8 @@ const PUBLISH_PERIOD_MS = 250;
 export interface SentinelOptions extends Omit<RedisOptions, "tls" | "user"> {
   /** How many watch; more than half must agree. Default: 3. */
   readonly sentinelCount?: 1 | 3;
+  /** Default: 3 s. */
+  readonly failoverTimeoutMs?: number;
 }
 
 /** A master, a replica and the Sentinels that watch them. */
@@ -152,7 +157,7 @@ export class RedisSentinel implements AsyncDisposable {
 
 /** Starts a master, a replica and Sentinels. Resolves when all know each other. */
 export async function startSentinel(options: SentinelOptions = {}): Promise<RedisSentinel> {
-  const { sentinelCount = 3, ...redis } = options;
+  const { sentinelCount = 3, failoverTimeoutMs = FAILOVER_TIMEOUT_MS, ...redis } = options;
   await using made = new AsyncDisposableStack();
   const ports = made.use(await PortBlock.reserve());
   const startServer = async (more: Directives) => {
@@ -166,7 +171,7 @@ export async function startSentinel(options: SentinelOptions = {}): Promise<Redi
   // Sentinels look at the replicas of a master when they first see it, and then only every 10 s.
   await replica.waitFor(() => isReplicaOf(replica, master), "the replica follows the master");
 
-  const directives = sentinelDirectives(master, sentinelCount, redis.password);
+  const directives = sentinelDirectives(master, sentinelCount, failoverTimeoutMs, redis.password);
   const sentinels: RedisServer[] = [];
   for (let index = 0; index < sentinelCount; index++) {
     const spec = { isSentinel: true, directives: () => directives };
@@ -187,6 +192,7 @@ export async function startSentinel(options: SentinelOptions = {}): Promise<Redi
 function sentinelDirectives(
   master: RedisServer,
   count: number,
+  failoverTimeoutMs: number,
   password: string | undefined,
 ): Directives {
   const quorum = Math.floor(count / 2) + 1;
@@ -195,7 +201,7 @@ function sentinelDirectives(
     sentinel: [
       `monitor ${MASTER_NAME} ${master.host} ${master.port} ${quorum}`,
       `down-after-milliseconds ${MASTER_NAME} ${DOWN_AFTER_MS}`,
-      `failover-timeout ${MASTER_NAME} ${FAILOVER_TIMEOUT_MS}`,
+      `failover-timeout ${MASTER_NAME} ${failoverTimeoutMs}`,
       ...login,
     ],
   };
