@@ -3,7 +3,7 @@ import { FaultProxy } from "../support/fault-proxy.ts";
 import type { RedisCluster } from "../support/redis/cluster.ts";
 import type { RedisServer } from "../support/redis/redis-server.ts";
 import { startSentinel } from "../support/redis/sentinel.ts";
-import type { RedisSentinel } from "../support/redis/sentinel.ts";
+import type { RedisSentinel, SentinelOptions } from "../support/redis/sentinel.ts";
 import { startCluster } from "../support/redis/start-cluster.ts";
 import { startRedis, startShards } from "../support/redis/start-redis.ts";
 import type { RedisOptions } from "../support/redis/start-redis.ts";
@@ -28,7 +28,7 @@ const NODES = 2;
 
 export async function startTopology(
   name: TopologyName,
-  options: RedisOptions = {},
+  options: RedisOptions & Pick<SentinelOptions, "failoverTimeoutMs"> = {},
 ): Promise<RedisTopology> {
   switch (name) {
     case "single": {
