@@ -1,4 +1,4 @@
-import { FOREIGN, script } from "./scripts.ts";
+import { FOREIGN, script, scriptInOrder } from "./scripts.ts";
 
 /**
  * Functions that keep a node's list of things, such as its connections, sorted and by id. The index is a sorted
@@ -37,7 +37,7 @@ end
  *
  * Returns 1 when it was listed, 0 when there are too many, 2 when the lease is not known.
  */
-export const admitScript = script(`${FOREIGN}${LIST}
+export const admitScript = scriptInOrder(`${FOREIGN}${LIST}
 local problem = foreign({ [KEYS[1]] = 'set', [KEYS[2]] = 'hash', [KEYS[3]] = 'zset', [KEYS[4]] = 'hash' })
 if problem then return problem end
 if redis.call('sismember', KEYS[1], ARGV[1]) == 0 then return 2 end
@@ -77,7 +77,7 @@ return #ARGV / 3
  *
  * Returns the keys that hold something foreign.
  */
-export const countScript = script(`
+export const countScript = scriptInOrder(`
 local refused = {}
 for i = 1, #KEYS do
   local found = redis.call('type', KEYS[i]).ok

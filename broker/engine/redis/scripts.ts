@@ -1,11 +1,20 @@
 /** A Lua script and the name Redis keeps it under. */
 export interface Script {
   readonly source: string;
-  readonly sha: string;
+  /** Null for one that is sent whole each time. */
+  readonly sha: string | null;
 }
 
 export function script(source: string): Script {
   return { source, sha: new Bun.CryptoHasher("sha1").update(source).digest("hex") };
+}
+
+/**
+ * A script whose calls must be executed in the order they were made in while several are on their way: one
+ * that is called by its name must be called again where Redis does not know it, behind what came after it.
+ */
+export function scriptInOrder(source: string): Script {
+  return { source, sha: null };
 }
 
 /**

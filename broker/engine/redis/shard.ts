@@ -193,6 +193,7 @@ export class Shard {
     const rest = [String(keys.length), ...keys, ...args];
     const send = (name: string, first: string): Promise<unknown> =>
       this.#guard(redis, redis.sendCommand(untraced(name, [first, ...rest])) as Promise<unknown>);
+    if (sha === null) return send("EVAL", source);
     try {
       return await send("EVALSHA", sha);
     } catch (error) {
