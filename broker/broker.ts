@@ -85,6 +85,7 @@ export class Broker {
       clock,
       stats: stats.tracing,
       sink: parts.traceSink ?? null,
+      tracesPerSecond: config.tracesPerSecond,
       flightRecords: config.flightRecorder,
       receiptIntervalMs: config.receiptIntervalMs,
     });

@@ -12,17 +12,16 @@ const MAX_RECENT = 512;
 const LATE = { perSecond: 20, burst: 100 } as const;
 const UPSTREAM = { perSecond: 100, burst: 200 } as const;
 const DEBUG = { perSecond: 100, burst: 200 } as const;
-/**
- * A trace costs 0.3 to 0.5 ms of CPU with its export (`npm run bench -- --tracing`, Bun 1.4.5, November 2026), so that
- * a node at its limit spends about one percent on these.
- */
-const HEAD = { perSecond: 25, burst: 100 } as const;
+/** What may be traced by rate at once, s of its limit. */
+const HEAD_BURST_S = 10;
 
 export interface TraceOutletOptions {
   readonly node: string;
   readonly clock: Clock;
   readonly time: ClusterTime;
   readonly stats: TraceStats;
+  /** Of the traces made by rate. */
+  readonly tracesPerSecond: number;
   /** Null where nobody collects traces: the last ones are kept all the same. */
   readonly sink: TraceSink | null;
 }
@@ -37,7 +36,7 @@ export class TraceOutlet {
   readonly #sink: TraceSink | null;
   readonly #budgets: Readonly<Record<TraceReason, RateLimit>>;
 
-  constructor({ node, clock, time, stats, sink }: TraceOutletOptions) {
+  constructor({ node, clock, time, stats, sink, tracesPerSecond }: TraceOutletOptions) {
     this.node = node;
     this.time = time;
     this.stats = stats;
@@ -53,7 +52,7 @@ export class TraceOutlet {
       drop: late,
       upstream: budget(UPSTREAM),
       debug: budget(DEBUG),
-      head: budget(HEAD),
+      head: budget({ perSecond: tracesPerSecond, burst: HEAD_BURST_S * tracesPerSecond }),
     };
   }
 

@@ -25,6 +25,8 @@ export interface TracerOptions {
   readonly stats: TraceStats;
   /** Takes the traces; null where nobody collects them, and then no publication is chosen for its own sake. */
   readonly sink: TraceSink | null;
+  /** Of those made by rate. */
+  readonly tracesPerSecond: number;
   /** Batches the flight recorder keeps; 0 turns it off. */
   readonly flightRecords: number;
   /** How often a client reports a delivery, ms; 0: never. */
@@ -50,10 +52,17 @@ export class Tracer {
   readonly #samplers = new Map<NamespaceOptions, HeadSampling>();
 
   constructor(options: TracerOptions) {
-    const { node, clock, stats, sink, flightRecords } = options;
+    const { node, clock, stats, sink, tracesPerSecond, flightRecords } = options;
     this.#options = options;
     this.time = new ClusterTime(clock);
-    const outlet = new TraceOutlet({ node, clock, time: this.time, stats, sink });
+    const outlet = new TraceOutlet({
+      node,
+      clock,
+      time: this.time,
+      stats,
+      sink,
+      tracesPerSecond,
+    });
     const recorder = flightRecords > 0 ? new FlightRecorder(flightRecords) : null;
     const { slow } = this;
     const rules = new DebugRules(clock);

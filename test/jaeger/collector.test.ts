@@ -27,7 +27,10 @@ describe.skipIf(hasRealJaeger())("a collector in trouble (needs the test's own r
       OTEL_BSP_MAX_EXPORT_BATCH_SIZE: "50",
       OTEL_EXPORTER_OTLP_TIMEOUT: "100",
     };
-    await using broker = await startTracedBroker({ env }, { namespaces: NAMESPACES });
+    await using broker = await startTracedBroker(
+      { env },
+      { namespaces: NAMESPACES, args: ["--traces-per-second", "1000"] },
+    );
     await using subscriber = await TracedSubscriber.start(broker.url, "market.btc");
     await using publisher = new TickwireClient(broker.url);
     for (let i = 0; i < COUNT; i++) await publisher.publish("market.btc", i);

@@ -62,12 +62,13 @@ export class PlainNode {
       new MemoryEngine({ clock, idempotencyWindowMs, idempotencyKeys, channelIdleMs }),
     );
     const namespaces = new Namespaces(config.namespaces);
-    const { flightRecorder: flightRecords, receiptIntervalMs } = config;
+    const { tracesPerSecond, flightRecorder: flightRecords, receiptIntervalMs } = config;
     const tracer = new Tracer({
       node: config.node,
       clock,
       stats: stats.tracing,
       sink: null,
+      tracesPerSecond,
       flightRecords,
       receiptIntervalMs,
     });

@@ -13,7 +13,14 @@ function outlet(): { outlet: TraceOutlet; clock: VirtualClock; collector: TraceC
   const time = new ClusterTime(clock);
   const stats = new TraceStats();
   return {
-    outlet: new TraceOutlet({ node: "n", clock, time, stats, sink: collector }),
+    outlet: new TraceOutlet({
+      node: "n",
+      clock,
+      time,
+      stats,
+      sink: collector,
+      tracesPerSecond: 10,
+    }),
     clock,
     collector,
   };
@@ -49,6 +56,15 @@ describe("where traces leave", () => {
     let admitted = 0;
     while (out.admit("upstream")) admitted++;
     expect(admitted).toBe(100);
+  });
+
+  test("those made by rate are bounded as configured, ten seconds of it at once", () => {
+    const { outlet: out, clock } = outlet();
+    const admitted = (): number =>
+      Array.from({ length: 300 }, () => out.admit("head")).filter(Boolean).length;
+    expect(admitted()).toBe(100);
+    clock.advance(1000);
+    expect(admitted()).toBe(10);
   });
 
   test("keeps the last 512, collected or not, and of each the parts that were made", () => {

@@ -8,6 +8,8 @@ import { describeWithRedis } from "../../../support/redis/binary.ts";
 import { startRedis } from "../../../support/redis/start-redis.ts";
 
 const LIMIT = 4;
+/** Longer than the test. */
+const LEASE_MS = 60_000;
 const USERS = 240;
 
 describeWithRedis("admission while Redis forgets its scripts", () => {
@@ -18,15 +20,21 @@ describeWithRedis("admission while Redis forgets its scripts", () => {
       const prefix = `t${randomId(8)}`;
       const config = { maxConnectionsPerUser: LIMIT };
       const start = (node: string): Promise<RedisNode> =>
-        RedisNode.start({ topology: serversAt(redis.url), prefix, node, config });
+        RedisNode.start({
+          topology: serversAt(redis.url),
+          prefix,
+          node,
+          leaseMs: LEASE_MS,
+          config,
+        });
       await using a = await start("a");
       await using b = await start("b");
       await using c = await start("c");
       const nodes = Array.from({ length: LIMIT + 2 }, () => [a, b, c]).flat();
 
-      let isDone = false;
+      const done = new AbortController();
       const forgetting = (async () => {
-        while (!isDone) await redis.command("SCRIPT", "FLUSH");
+        while (!done.signal.aborted) await redis.command("SCRIPT", "FLUSH");
       })();
       const admitted: number[] = [];
       for (let user = 0; user < USERS; user += 12) {
@@ -40,7 +48,7 @@ describeWithRedis("admission while Redis forgets its scripts", () => {
           }),
         );
       }
-      isDone = true;
+      done.abort();
       await forgetting;
       expect(admitted).toEqual(Array.from({ length: USERS }, () => LIMIT));
     },
