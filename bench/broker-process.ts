@@ -66,8 +66,14 @@ export class BrokerProcess implements AsyncDisposable {
     throw new Error(`the broker did not start: ${options.command.join(" ")}\n${errors.text}`);
   }
 
+  /** Stops it, or lets it go on. */
+  kill(signal: "SIGSTOP" | "SIGCONT"): void {
+    this.#child.kill(signal);
+  }
+
   /** Ends it politely, so that it can write its profile; by force when it does not go. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#child.kill("SIGCONT");
     this.#child.kill("SIGTERM");
     const timer = setTimeout(() => this.#child.kill("SIGKILL"), STOP_MS);
     await this.#child.exited;

@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 
 import type { LoadJob, LoadResult } from "./load/job.ts";
 import { Tail } from "./support/children.ts";
-import type { Children } from "./support/children.ts";
+import type { Child, Children } from "./support/children.ts";
 import { pinned } from "./support/environment.ts";
 
 const entry = fileURLToPath(new URL("load/generator.entry.ts", import.meta.url));
@@ -13,12 +13,14 @@ const PATIENCE_MS = 60_000;
 /**
  * Runs one job in a load generator of its own.
  * @param processor the only one it may use; null for any
+ * @param onStart gets the generator as soon as it runs
  * @throws Error with what the generator said, when the job could not be done
  */
 export async function generate(
   children: Children,
   job: LoadJob,
   processor: number | null,
+  onStart?: (generator: Child) => void,
 ): Promise<LoadResult> {
   const child = children.spawn(
     pinned([process.execPath, "--no-orphans", entry], processor),
@@ -26,6 +28,7 @@ export async function generate(
     process.cwd(),
     JSON.stringify(job),
   );
+  onStart?.(child);
   const errors = new Tail(child.stderr);
   const timer = setTimeout(() => child.kill("SIGKILL"), PATIENCE_MS + job.warmUpMs + job.measureMs);
   const [output] = await Promise.all([

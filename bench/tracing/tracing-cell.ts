@@ -1,10 +1,12 @@
 import { BrokerProcess, tickwireCommand } from "../broker-process.ts";
 import { MAX_SILENCE_MS } from "../cell.ts";
 import { generate } from "../generator-process.ts";
-import type { LoadResult } from "../load/job.ts";
+import type { LoadJob, LoadResult } from "../load/job.ts";
 import type { Shape } from "../shapes.ts";
 import type { Children } from "../support/children.ts";
 import type { Pinning } from "../support/environment.ts";
+import type { Runner, TimeSlices } from "./time-slices.ts";
+import { tracingModes } from "./tracing-options.ts";
 import type { TracingBenchOptions, TracingMode } from "./tracing-options.ts";
 
 export interface TracingCell {
@@ -53,51 +55,94 @@ class Collector implements Disposable {
   }
 }
 
-/** Runs one cell with a broker, a generator and a collector for it alone. Never rejects. */
-export async function runTracingCell(
-  context: TracingCellContext,
-  cell: TracingCell,
-): Promise<TracingCellResult> {
-  using collector = new Collector();
-  try {
-    const load = await measure(context, cell, collector);
-    return { cell, load, exports: collector.requests, error: null };
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    return { cell, load: null, exports: collector.requests, error: message };
+/** A broker and its collector, ready for the load. */
+export class TracingCellRun implements AsyncDisposable {
+  readonly #context: TracingCellContext;
+  readonly #cell: TracingCell;
+  readonly #collector: Collector;
+  readonly #broker: BrokerProcess;
+
+  private constructor(
+    context: TracingCellContext,
+    cell: TracingCell,
+    collector: Collector,
+    broker: BrokerProcess,
+  ) {
+    this.#context = context;
+    this.#cell = cell;
+    this.#collector = collector;
+    this.#broker = broker;
+  }
+
+  /** @throws Error with what the broker said, when it does not start */
+  static async start(context: TracingCellContext, cell: TracingCell): Promise<TracingCellRun> {
+    const { options, children, pinning, secret } = context;
+    const collector = new Collector();
+    try {
+      const broker = await BrokerProcess.start(children, {
+        command: tickwireCommand(options.entry),
+        env: { TICKWIRE_TOKEN_SECRET: secret, ...settings(cell.mode, collector.url) },
+        processor: pinning?.broker ?? null,
+        profileDir: null,
+      });
+      return new TracingCellRun(context, cell, collector, broker);
+    } catch (error) {
+      collector[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** Puts the load on it, in its turns. Never rejects. */
+  async measure(slices: TimeSlices): Promise<TracingCellResult> {
+    const { children, pinning } = this.#context;
+    let runner: Runner = [];
+    try {
+      const load = await generate(children, this.#job(), pinning?.load ?? null, (generator) => {
+        runner = [this.#broker, generator];
+        slices.add(runner);
+      });
+      return { cell: this.#cell, load, exports: this.#collector.requests, error: null };
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      return { cell: this.#cell, load: null, exports: this.#collector.requests, error: message };
+    } finally {
+      slices.remove(runner);
+    }
+  }
+
+  #job(): LoadJob {
+    const { options, secret } = this.#context;
+    const { shape } = this.#cell;
+    return {
+      dialect: "tickwire",
+      hostname: "127.0.0.1",
+      port: this.#broker.port,
+      brokerPid: this.#broker.pid,
+      access: { type: "secret", secret },
+      publishers: shape.publishers,
+      subscribersPerChannel: shape.subscribersPerChannel,
+      payloadBytes: options.payloadBytes,
+      framesPerMessage: 1,
+      pace: { type: "closed", windowSize: shape.windowSize },
+      warmUpMs: options.warmUpMs * tracingModes.length,
+      measureMs: options.measureMs * tracingModes.length,
+      maxSilenceMs: MAX_SILENCE_MS,
+      subscribeAt: null,
+      redisUrls: [],
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#broker[Symbol.asyncDispose]();
+    this.#collector[Symbol.dispose]();
   }
 }
 
-async function measure(
-  { options, children, pinning, secret }: TracingCellContext,
-  { mode, shape }: TracingCell,
-  collector: Collector,
-): Promise<LoadResult> {
-  await using broker = await BrokerProcess.start(children, {
-    command: tickwireCommand(options.entry),
-    env: { TICKWIRE_TOKEN_SECRET: secret, ...settings(mode, collector.url) },
-    processor: pinning?.broker ?? null,
-    profileDir: null,
-  });
-  const job = {
-    dialect: "tickwire" as const,
-    hostname: "127.0.0.1",
-    port: broker.port,
-    brokerPid: broker.pid,
-    access: { type: "secret" as const, secret },
-    publishers: shape.publishers,
-    subscribersPerChannel: shape.subscribersPerChannel,
-    payloadBytes: options.payloadBytes,
-    framesPerMessage: 1,
-    pace: { type: "closed" as const, windowSize: shape.windowSize },
-    warmUpMs: options.warmUpMs,
-    measureMs: options.measureMs,
-    maxSilenceMs: MAX_SILENCE_MS,
-    subscribeAt: null,
-    redisUrls: [],
-  };
-  return await generate(children, job, pinning?.load ?? null);
-}
+/**
+ * A broker is traced by the clock, and runs for a part of the time only: with all its budget it would trace
+ * that much more of its publications. (3 of 10, rounded up.)
+ */
+const TRACES_PER_SECOND = Math.ceil(10 / tracingModes.length);
 
 function settings(mode: TracingMode, url: string): Record<string, string> {
   const exporting = { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${url}/v1/traces` };
@@ -109,6 +154,10 @@ function settings(mode: TracingMode, url: string): Record<string, string> {
     case "unsampled":
       return { ...exporting, TICKWIRE_TRACE_RATE: "0" };
     case "sampled":
-      return { ...exporting, TICKWIRE_TRACE_RATE: "0.001" };
+      return {
+        ...exporting,
+        TICKWIRE_TRACE_RATE: "0.001",
+        TICKWIRE_TRACES_PER_SECOND: `${TRACES_PER_SECOND}`,
+      };
   }
 }

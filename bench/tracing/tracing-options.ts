@@ -33,11 +33,12 @@ export const tracingUsage = `Usage: npm run bench -- --tracing [options]
 
 Measures what tracing costs: broker CPU per delivery with the flight recorder off and no exporter (off),
 with the recorder as it is by default (recorder), with traces exported but none sampled (unsampled), and with
-one publication of a thousand sampled and exported (sampled). Every round runs all four one after the other.
+one publication of a thousand sampled and exported (sampled). Every round runs all four side by side, in turns of
+a tenth of a second.
 
   --rounds N          rounds (7)
-  --seconds S         length of one measurement (1.5)
-  --warm-up S         load before it, long enough for the exporter to be warm (1.5)
+  --seconds S         length of one measurement, in its turns (2)
+  --warm-up S         load before it, in its turns: long enough for all code to be compiled (4)
   --shapes LIST       of ${shapes.map((shape) => shape.name).join(",")} (${usual.join(",")})
   --payload BYTES     payload size, at least ${MIN_PAYLOAD_BYTES} (64)
   --no-pin            let the scheduler place broker and generator
@@ -69,8 +70,8 @@ function parse(argv: readonly string[]) {
   return parseFlags(argv, {
     tracing: { type: "boolean", default: true },
     rounds: { type: "string", default: "7" },
-    seconds: { type: "string", default: "1.5" },
-    "warm-up": { type: "string", default: "1.5" },
+    seconds: { type: "string", default: "2" },
+    "warm-up": { type: "string", default: "4" },
     shapes: { type: "string", default: usual.join(",") },
     payload: { type: "string", default: "64" },
     "no-pin": { type: "boolean", default: false },

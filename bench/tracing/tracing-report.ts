@@ -1,6 +1,6 @@
 import { hasFaults } from "../load/sequence-checker.ts";
-import { cpuPerDelivery, deliveriesPerSecond } from "../summary.ts";
-import { number, optional, percent, range, rate } from "../support/format.ts";
+import { cpuPerDelivery } from "../summary.ts";
+import { number, optional, range } from "../support/format.ts";
 import { median, spread } from "../support/stats.ts";
 import type { Spread } from "../support/stats.ts";
 import { table } from "../support/table.ts";
@@ -13,12 +13,12 @@ export interface TracingModeSummary {
   readonly mode: TracingMode;
   /** Broker CPU per delivery, us. */
   readonly cpuUs: Spread | null;
-  readonly deliveriesPerSecond: Spread | null;
   /** Over the same round's `off`: the middle of the rounds' ratios, and the ratio of the middles. */
   readonly medianOfRatios: number | null;
   readonly ratioOfMedians: number | null;
+  /** The rounds' ratios. */
+  readonly ratios: Spread | null;
   readonly target: number;
-  readonly othersBusy: number | null;
 }
 
 export function summarizeTracing(results: readonly TracingCellResult[]): TracingModeSummary[] {
@@ -46,20 +46,16 @@ function summarizeMode(
     const base = off.get(round);
     return base === undefined ? [] : [cpuUs / base];
   });
-  const loads = results.flatMap(({ cell, load }) => (cell.mode === mode && load ? [load] : []));
   const cpuUs = spread([...own.values()]);
   const base = spread([...off.values()]);
   return {
     shape,
     mode,
     cpuUs,
-    deliveriesPerSecond: spread(loads.map(deliveriesPerSecond)),
+    ratios: spread(ratios),
     medianOfRatios: ratios.length === 0 ? null : median(ratios),
     ratioOfMedians: cpuUs === null || base === null ? null : cpuUs.median / base.median,
     target: cpuTargets[mode],
-    othersBusy:
-      spread(loads.flatMap(({ othersCpuMs, elapsedMs }) => (othersCpuMs ?? 0) / elapsedMs))
-        ?.median ?? null,
   };
 }
 
@@ -72,17 +68,15 @@ export function renderTracing(
     one.shape,
     one.mode,
     range(one.cpuUs, number),
-    range(one.deliveriesPerSecond, rate),
-    optional(one.medianOfRatios, ratio),
+    one.mode === "off" ? "" : range(one.ratios, ratio),
     optional(one.ratioOfMedians, ratio),
     one.mode === "off" ? "" : one.target.toFixed(2),
-    optional(one.othersBusy, percent),
   ]);
-  const head = ["shape", "tracing", "broker CPU us", "deliveries/s", "of ratios", "of medians"];
+  const head = ["shape", "tracing", "broker CPU us", "of ratios", "of medians"];
   const parts = [
     table(
-      "CPU per delivery, and its ratio to tracing off: median of the rounds' ratios, ratio of the medians",
-      [...head, "target", "others"],
+      "CPU per delivery, and its ratio to tracing off: median of the rounds' ratios (all of them), ratio of the medians",
+      [...head, "target"],
       rows,
     ),
   ];
@@ -106,5 +100,5 @@ export function tracingProgress({ cell, load, error, exports }: TracingCellResul
   const what = `round ${cell.round}  ${cell.shape.name.padEnd(6)}  ${cell.mode.padEnd(9)}`;
   if (load === null) return `${what}  FAILED: ${error}`;
   const cpuUs = cpuPerDelivery(load);
-  return `${what}  ${rate(deliveriesPerSecond(load))}/s  ${optional(cpuUs, number)} us  ${exports} exports`;
+  return `${what}  ${optional(cpuUs, number)} us  ${exports} exports`;
 }

@@ -45,9 +45,15 @@ export class IngestTracer {
   decide(arriving: Arriving): PublishTrace | null {
     const { outlet } = this.#options;
     const { channel, isHead } = arriving;
-    if (isHead && channel.sampling instanceof HeadSampler) channel.sampling.next();
+    const sampler = isHead && channel.sampling instanceof HeadSampler ? channel.sampling : null;
+    const skipped = sampler?.next() ?? 0;
+    if (skipped > 0) outlet.stats.suppressed("head", skipped);
     const reason = this.#reasonFor(arriving);
-    if (reason === null || !outlet.admit(reason)) return null;
+    if (reason === null) return null;
+    if (!outlet.admit(reason)) {
+      if (reason === "head") sampler?.thin();
+      return null;
+    }
     return this.#begin(arriving, reason, outlet.time.nowMs(), null);
   }
 

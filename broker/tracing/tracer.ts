@@ -49,7 +49,7 @@ export class Tracer {
   readonly receipts: ReceiptTracer;
   readonly bus: BusTracer;
   readonly #options: TracerOptions;
-  readonly #samplers = new Map<NamespaceOptions, HeadSampling>();
+  readonly #samplers = new Map<NamespaceOptions, HeadSampler>();
 
   constructor(options: TracerOptions) {
     const { node, clock, stats, sink, tracesPerSecond, flightRecords } = options;
@@ -107,6 +107,7 @@ export class Tracer {
     const { stats } = this.outlet;
     this.time.adjust();
     this.rules.expire();
+    for (const sampler of this.#samplers.values()) sampler.relax();
     this.slow.expire(this.#options.clock.wallMs());
     stats.clockOffsetMs = this.time.wallErrorMs;
     stats.clockUncertaintyMs = this.time.uncertaintyMs;

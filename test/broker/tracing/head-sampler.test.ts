@@ -47,4 +47,35 @@ describe("head sampling", () => {
     expect(chosen(new HeadSampler(0), 10_000)).toEqual([]);
     for (let i = 0; i < 10_000; i++) expect(--unsampled.left).not.toBe(0);
   });
+
+  test.each([1, 0.3, 0.01])("of %d, with room for a few, skips periods and counts them", (rate) => {
+    const sampler = new HeadSampler(rate, () => random.uint32() / 0x1_0000_0000);
+    const publications = 100_000;
+    let chosen = 0;
+    let skipped = 0;
+    for (let place = 0; place < publications; place++) {
+      if (--sampler.left !== 0) continue;
+      chosen++;
+      skipped += sampler.next();
+      if (chosen > 10) sampler.thin();
+    }
+    expect(chosen).toBeLessThan(10 + Math.log2(publications * rate) + 2);
+    // Those behind the last one chosen are not counted yet: up to about as many as before it.
+    expect(chosen + skipped).toBeWithin(publications * rate * 0.3, publications * rate + 2);
+  });
+
+  test("of 0.01 goes on within two periods once there is room again, however many were skipped", () => {
+    const sampler = new HeadSampler(0.01, () => random.uint32() / 0x1_0000_0000);
+    for (let place = 0; place < 10_000_000; place++) {
+      if (--sampler.left !== 0) continue;
+      sampler.next();
+      sampler.thin();
+    }
+    expect(sampler.left).toBeGreaterThan(200);
+    sampler.relax();
+    expect(sampler.left).toBeWithin(1, 201);
+    const places = chosen(sampler, 100_000);
+    expect(places.length).toBeWithin(995, 1002);
+    expect(sampler.next()).toBe(0);
+  });
 });
