@@ -140,7 +140,7 @@ export class TracingCellRun implements AsyncDisposable {
 
 /**
  * A broker is traced by the clock, and runs for a part of the time only: with all its budget it would trace
- * that much more of its publications. (3 of 10, rounded up.)
+ * that much more of its publications. (2 of 10.)
  */
 const TRACES_PER_SECOND = Math.ceil(10 / tracingModes.length);
 
@@ -148,6 +148,7 @@ function settings(mode: TracingMode, url: string): Record<string, string> {
   const exporting = { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${url}/v1/traces` };
   switch (mode) {
     case "off":
+    case "control":
       return { TICKWIRE_FLIGHT_RECORDER: "0" };
     case "recorder":
       return {};

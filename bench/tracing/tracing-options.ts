@@ -3,14 +3,15 @@ import { shapeNamed, shapes } from "../shapes.ts";
 import type { Shape } from "../shapes.ts";
 import { list, parseFlags, seconds, UsageError, whole } from "../support/arguments.ts";
 
-/** Ways the broker is run, from least tracing to most. */
-export const tracingModes = ["off", "recorder", "unsampled", "sampled"] as const;
+/** Ways the broker is run, from least tracing to most; `control` is `off` once more. */
+export const tracingModes = ["off", "control", "recorder", "unsampled", "sampled"] as const;
 
 export type TracingMode = (typeof tracingModes)[number];
 
 /** CPU per delivery over that without tracing which we want to stay under. */
 export const cpuTargets: Readonly<Record<TracingMode, number>> = {
   off: 1,
+  control: 1,
   recorder: 1.02,
   unsampled: 1.02,
   sampled: 1.05,
@@ -31,14 +32,15 @@ const usual = ["1:1", "1:100", "pairs"];
 
 export const tracingUsage = `Usage: npm run bench -- --tracing [options]
 
-Measures what tracing costs: broker CPU per delivery with the flight recorder off and no exporter (off),
+Measures what tracing costs: broker CPU per delivery with the flight recorder off and no exporter (off, and once
+more as control: how far apart two equal brokers come out),
 with the recorder as it is by default (recorder), with traces exported but none sampled (unsampled), and with
-one publication of a thousand sampled and exported (sampled). Every round runs all four side by side, in turns of
+one publication of a thousand sampled and exported (sampled). Every round runs all five side by side, in turns of
 a tenth of a second.
 
-  --rounds N          rounds (7)
-  --seconds S         length of one measurement, in its turns (2)
-  --warm-up S         load before it, in its turns: long enough for all code to be compiled (4)
+  --rounds N          rounds (12)
+  --seconds S         length of one measurement, in its turns (1)
+  --warm-up S         load before it, in its turns: long enough for all code to be compiled (3)
   --shapes LIST       of ${shapes.map((shape) => shape.name).join(",")} (${usual.join(",")})
   --payload BYTES     payload size, at least ${MIN_PAYLOAD_BYTES} (64)
   --no-pin            let the scheduler place broker and generator
@@ -69,9 +71,9 @@ export function parseTracingOptions(argv: readonly string[]): TracingBenchOption
 function parse(argv: readonly string[]) {
   return parseFlags(argv, {
     tracing: { type: "boolean", default: true },
-    rounds: { type: "string", default: "7" },
-    seconds: { type: "string", default: "2" },
-    "warm-up": { type: "string", default: "4" },
+    rounds: { type: "string", default: "12" },
+    seconds: { type: "string", default: "1" },
+    "warm-up": { type: "string", default: "3" },
     shapes: { type: "string", default: usual.join(",") },
     payload: { type: "string", default: "64" },
     "no-pin": { type: "boolean", default: false },

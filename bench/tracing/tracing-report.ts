@@ -70,7 +70,7 @@ export function renderTracing(
     range(one.cpuUs, number),
     one.mode === "off" ? "" : range(one.ratios, ratio),
     optional(one.ratioOfMedians, ratio),
-    one.mode === "off" ? "" : one.target.toFixed(2),
+    one.mode === "off" || one.mode === "control" ? "" : one.target.toFixed(2),
   ]);
   const head = ["shape", "tracing", "broker CPU us", "of ratios", "of medians"];
   const parts = [
