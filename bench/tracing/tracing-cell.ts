@@ -144,14 +144,20 @@ export class TracingCellRun implements AsyncDisposable {
  */
 const TRACES_PER_SECOND = Math.ceil(10 / tracingModes.length);
 
+/** What was on its way while its broker was stopped is late, and is not to be traced for that. ms */
+const SLOW_MS = 600_000;
+
 function settings(mode: TracingMode, url: string): Record<string, string> {
-  const exporting = { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${url}/v1/traces` };
+  const exporting = {
+    TICKWIRE_SLOW_MS: `${SLOW_MS}`,
+    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${url}/v1/traces`,
+  };
   switch (mode) {
     case "off":
     case "control":
       return { TICKWIRE_FLIGHT_RECORDER: "0" };
     case "recorder":
-      return {};
+      return { TICKWIRE_SLOW_MS: `${SLOW_MS}` };
     case "unsampled":
       return { ...exporting, TICKWIRE_TRACE_RATE: "0" };
     case "sampled":
