@@ -13,7 +13,7 @@ async function main([first, ...rest]: readonly string[]): Promise<number> {
     if (!isCommandName(name)) throw new UsageError(unknownCommand(name));
     const command = await COMMANDS[name].load();
     if (asksForHelp(rest)) {
-      await print(`${command.help()}\n`);
+      await print(`${command.help(rest)}\n`);
       return ExitCode.done;
     }
     return await command.run(rest);

@@ -23,11 +23,11 @@ const SUBCOMMANDS: Readonly<Record<string, Subcommand>> = {
 };
 
 export const transform: Command = {
-  help() {
-    const blocks = Object.values(SUBCOMMANDS).map(({ usage, summary, options }) => {
-      const lines = optionsHelp(options);
-      return `tickwire transform ${usage}\n  ${summary}${lines === "" ? "" : `\n${lines}`}`;
-    });
+  help(argv = []) {
+    const asked = argv.find((one) => !one.startsWith("-"));
+    const found = asked === undefined ? undefined : subcommand(asked);
+    if (found !== undefined) return helpOf(found);
+    const blocks = Object.values(SUBCOMMANDS).map(helpOf);
     return `tickwire transform <${Object.keys(SUBCOMMANDS).join("|")}>
 
 Plugins that publications go through before they are published. A [path] is a
@@ -43,7 +43,7 @@ Exit codes: 0 done, 1 failed (a test, a broker that refuses), 2 wrong usage,
   async run([name, ...rest]) {
     const names = Object.keys(SUBCOMMANDS);
     if (name === undefined) throw new UsageError(`needs one of ${names.join(", ")}`);
-    const found = Object.hasOwn(SUBCOMMANDS, name) ? SUBCOMMANDS[name] : undefined;
+    const found = subcommand(name);
     if (found !== undefined) return found.run(rest);
     const hint = nearest(name, names);
     throw new UsageError(
@@ -51,3 +51,12 @@ Exit codes: 0 done, 1 failed (a test, a broker that refuses), 2 wrong usage,
     );
   },
 };
+
+function subcommand(name: string): Subcommand | undefined {
+  return Object.hasOwn(SUBCOMMANDS, name) ? SUBCOMMANDS[name] : undefined;
+}
+
+function helpOf({ usage, summary, options }: Subcommand): string {
+  const lines = optionsHelp(options);
+  return `tickwire transform ${usage}\n  ${summary}${lines === "" ? "" : `\n${lines}`}`;
+}

@@ -5,8 +5,9 @@ import { ExitCode, UsageError } from "../errors.ts";
 import { parseArguments } from "../options.ts";
 import { print } from "../output.ts";
 import { channelName } from "../values.ts";
-import { ADMIN_OPTIONS, ask } from "./admin.ts";
+import { ADMIN_OPTIONS } from "./admin.ts";
 import { JSON_OPTION, LOAD_OPTIONS, loadOptions, payloadBytes } from "./arguments.ts";
+import { askAbout } from "./bindings.ts";
 import { LoadedTransform } from "./loaded-transform.ts";
 import { asOutcome, outcomeText } from "./outcome-text.ts";
 import type { Outcome } from "./outcome-text.ts";
@@ -54,7 +55,7 @@ export const dryRun: Subcommand = {
       outcomes = (await sendMessages(transform, messages)).map(asOutcome);
     } else {
       const body = { id, channel, payloads: payloads.map(jsonPayload) };
-      const answer = await ask(options, "/v1/transforms/dry-run", body);
+      const answer = await askAbout(id, options, "/v1/transforms/dry-run", body);
       ({ outcomes } = answer as { outcomes: Outcome[] });
     }
     await print(

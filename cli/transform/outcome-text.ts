@@ -59,7 +59,7 @@ export function outcomeText(outcome: Outcome): string {
 
 function detail({ reason, channel, message }: Outcome): string {
   if (channel !== undefined) return ` on ${channel}`;
-  const text = reason ?? message ?? "";
+  const text = message ?? reason ?? "";
   return text === "" ? "" : `: ${text}`;
 }
 

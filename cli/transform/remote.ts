@@ -8,6 +8,7 @@ import { print } from "../output.ts";
 import { channelOrPattern, wholeNumber } from "../values.ts";
 import { ADMIN_OPTIONS, ask } from "./admin.ts";
 import { JSON_OPTION, jsonValue } from "./arguments.ts";
+import { askAbout, unknownBinding } from "./bindings.ts";
 import { statusesText } from "./status-text.ts";
 import type { Status } from "./status-text.ts";
 import type { Subcommand } from "./subcommand.ts";
@@ -58,8 +59,8 @@ export const status: Subcommand = {
     const [id] = positionals;
     const found = answer.transforms.filter((one) => id === undefined || one.id === id);
     if (id !== undefined && found.length === 0) {
-      const known = [...new Set(answer.transforms.map((one) => one.id))].join(", ");
-      throw new UsageError(`there is no binding ${id}; there are ${known === "" ? "none" : known}`);
+      const known = answer.transforms.map((one) => one.id);
+      throw new UsageError(unknownBinding(id, known));
     }
     const text = found.length === 0 ? "no transforms are bound" : statusesText(found);
     await print(options.json === true ? json(found) : `${text}\n`);
@@ -123,10 +124,10 @@ async function change(
     readonly json: boolean | undefined;
     readonly node: string | undefined;
   },
-  request: object,
+  request: { readonly id: string } & Readonly<Record<string, unknown>>,
 ): Promise<number> {
   const { node } = options;
-  const answer = (await ask(options, "/v1/transforms", {
+  const answer = (await askAbout(request.id, options, "/v1/transforms", {
     ...request,
     ...(node === undefined ? {} : { node }),
   })) as Status & Coverage & { readonly nodes: readonly Status[] };

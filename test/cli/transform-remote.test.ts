@@ -60,7 +60,7 @@ test("dry-run asks the broker, and publishes nothing", async () => {
   const { stdout } = await transform("dry-run", "--id", "floor", ...args);
   const lines = stdout.replaceAll(/ {2}\[.*\]$/gm, "");
   expect(lines).toStartWith(
-    'publish\n  {"price":12}\n  checked-by: my-filter\ndrop: verdict\nreject',
+    'publish\n  {"price":12}\n  checked-by: my-filter\ndrop: below the minimum\nreject',
   );
   expect(lines).toContain("price is no number");
   const { stdout: metrics } = await transform("status", "--json");
@@ -109,8 +109,17 @@ describe("a version", () => {
 });
 
 test("what the broker refuses is told in its words", async () => {
-  const unknown = await transform("promote", "roof");
-  expect([unknown.code, unknown.stderr]).toEqual([1, expect.stringContaining("(not_found)")]);
+  const dryRun = ["dry-run", "--id", "roof", "-c", "a", "-d", "b"];
+  for (const args of [["promote", "roof"], ["deploy", "roof"], ["rollback", "roof"], dryRun]) {
+    const { code, stderr } = await transform(...args);
+    const says = "there is no binding roof; there are floor";
+    expect([code, stderr]).toEqual([2, expect.stringContaining(says)]);
+  }
+  const elsewhere = await transform("deploy", "floor", "--node", "nowhere");
+  expect([elsewhere.code, elsewhere.stderr]).toEqual([
+    1,
+    expect.stringContaining("no node nowhere"),
+  ]);
   const outside = await transform("deploy", "floor", "--use", "/etc/passwd");
   expect([outside.code, outside.stderr]).toEqual([1, expect.stringContaining("transformsFolder")]);
   const none = await transform("status", "roof");

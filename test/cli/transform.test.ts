@@ -277,3 +277,17 @@ test("a folder without a transform, and a broker that is not there, are said", a
   const gone = await transform(folder.path, "status", "--url", "http://127.0.0.1:1");
   expect([gone.code, gone.stderr]).toEqual([1, expect.stringContaining("cannot reach a broker")]);
 });
+
+test("the help of a subcommand is of that one only", async () => {
+  await using folder = await TempFolder.create();
+  const deploy = await transform(folder.path, "deploy", "--help");
+  expect(deploy.code).toBe(0);
+  expect(deploy.stdout).toStartWith("tickwire transform deploy <binding>");
+  expect(deploy.stdout).toContain("--canary");
+  expect(deploy.stdout).not.toContain("tickwire transform dry-run");
+  for (const args of [["--help"], ["crate", "--help"]]) {
+    const { stdout } = await transform(folder.path, ...args);
+    expect(stdout).toContain("tickwire transform deploy <binding>");
+    expect(stdout).toContain("tickwire transform dry-run");
+  }
+});

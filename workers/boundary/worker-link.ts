@@ -1,4 +1,5 @@
 import type { TransformOrder } from "../sdk/transform.ts";
+import type { CollectReply, PinnedCode } from "./pinned-code.ts";
 
 /** What is known of a transform without running it on the broker's thread: data only. */
 export interface TransformManifest {
@@ -57,6 +58,8 @@ export interface StageRequest {
   readonly config: unknown;
   /** Patterns of channels it may emit to. */
   readonly emit: readonly string[];
+  /** What is loaded; without it, what `use` leads to now. */
+  readonly code?: PinnedCode;
 }
 
 /** Size of the memory behind `LoadRequest.progress`. */
@@ -80,8 +83,13 @@ export interface LoadRequest {
 }
 
 export type LoadReply =
-  | { readonly ok: true; readonly manifests: readonly TransformManifest[] }
-  | { readonly ok: false; readonly stage: number; readonly fault: TransformFault };
+  { readonly ok: true; readonly manifests: readonly TransformManifest[] } | LoadFailure;
+
+export interface LoadFailure {
+  readonly ok: false;
+  readonly stage: number;
+  readonly fault: TransformFault;
+}
 
 export interface BatchRequest {
   /** Number of the batch, for `progress`. */
@@ -174,6 +182,8 @@ export interface CaseResult {
  * worker is lost.
  */
 export interface WorkerCalls {
+  /** Reads the code of stages and runs none of it. */
+  collect(stages: readonly StageRequest[]): Promise<CollectReply>;
   /** Loads and sets up a pipeline; an earlier one is torn down first. */
   load(request: LoadRequest): Promise<LoadReply>;
   run(request: BatchRequest): Promise<BatchReply>;

@@ -1,6 +1,7 @@
 import { basename, extname } from "node:path";
 
 import { isChannelName, isChannelPattern, patternMatches } from "../../protocol/channel-name.ts";
+import type { PinnedCode } from "../boundary/pinned-code.ts";
 import type { TransformManifest } from "../boundary/worker-link.ts";
 import { TransformError } from "./host-types.ts";
 import type { ErrorPolicy, Isolation, ShedPolicy, TransformBinding } from "./host-types.ts";
@@ -22,11 +23,17 @@ export interface Bound {
   readonly shed: ShedPolicy;
 }
 
-/** One version of a binding's transform: what is loaded, and what is known of it since. */
-export interface Version {
+/** A transform of a pipeline as it is to be loaded. */
+export interface StageSource {
   readonly bound: Bound;
   readonly use: string;
   readonly config: unknown;
+  /** Of a version that has been loaded before; null: what `use` leads to when the first worker starts. */
+  readonly code: PinnedCode | null;
+}
+
+/** One version of a binding's transform: what is loaded, and what is known of it since. */
+export interface Version extends StageSource {
   readonly manifest: TransformManifest;
 }
 

@@ -1,7 +1,7 @@
 import type { CasesReport } from "../boundary/worker-link.ts";
+import type { StageSource } from "./binding.ts";
 import { TransformError } from "./host-types.ts";
 import type { Pipeline } from "./pipeline.ts";
-import type { StageSource } from "./worker-set.ts";
 
 /** The pipeline's stages as they serve, with one of them in another version. */
 export function sourcesWith(pipeline: Pipeline, source: StageSource): StageSource[] {

@@ -13,8 +13,6 @@ export interface HostContext {
   readonly watchdog: Watchdog;
   readonly sink: TransformSink;
   readonly host: TransformHost;
-  /** SHA-256 of modules that were rolled back from: a worker that starts again does not take them. Bounded. */
-  readonly refusedIntegrities: Set<string>;
 }
 
 const TIME_ORIGIN_MS = performance.timeOrigin;

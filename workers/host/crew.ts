@@ -1,13 +1,13 @@
 import type {
   LaneSnapshot,
   LoadReply,
-  StageRequest,
   TransformFault,
   TransformManifest,
 } from "../boundary/worker-link.ts";
 import { hostFault } from "./flight.ts";
 import type { HostTimes } from "./host-options.ts";
 import type { OpenLink } from "./link.ts";
+import type { PinnedStages } from "./pinned-stages.ts";
 import { Slot, within } from "./slot.ts";
 import type { SlotOwner } from "./slot.ts";
 
@@ -15,7 +15,7 @@ import type { SlotOwner } from "./slot.ts";
 const RECYCLE_INTERVAL_MS = 1000;
 
 export interface CrewOptions {
-  readonly stages: readonly StageRequest[];
+  readonly stages: PinnedStages;
   readonly workers: number;
   readonly isAsync: boolean;
   readonly openLink: OpenLink;

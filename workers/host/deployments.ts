@@ -1,5 +1,5 @@
 import { patternMatches } from "../../protocol/channel-name.ts";
-import type { Bound, Version } from "./binding.ts";
+import type { Bound, StageSource, Version } from "./binding.ts";
 import { checkCases, sourcesWith } from "./candidate.ts";
 import { messageOf } from "./context.ts";
 import type { HostContext } from "./context.ts";
@@ -12,9 +12,7 @@ import type { Pipelines } from "./pipelines.ts";
 import { Rollout } from "./rollout.ts";
 import { openShadows } from "./shadow-rollout.ts";
 import { within } from "./slot.ts";
-import type { StageSource, WorkerSet } from "./worker-set.ts";
-
-const MAX_REFUSED = 1000;
+import type { WorkerSet } from "./worker-set.ts";
 
 /** What a binding was served by before, kept loaded for a rollback. */
 interface Previous {
@@ -49,12 +47,21 @@ export class Deployments {
   }
 
   /** @throws TransformError */
-  change(bound: Bound, change: TransformChange): Promise<void> {
-    return this.#inTurn(() => {
-      if (this.#isStopped) throw new TransformError("invalid", "the broker is stopping");
-      if (change.action === "deploy") return this.#deploy(bound, change);
-      return change.action === "promote" ? this.#promote(bound) : this.#rollBack(bound);
-    });
+  async change(bound: Bound, change: TransformChange): Promise<void> {
+    try {
+      await this.#inTurn(() => this.#change(bound, change));
+    } catch (error) {
+      const { action } = change;
+      const fields = { transform: bound.id, action, message: messageOf(error) };
+      this.#context.logger.log("warn", "transform_change_refused", fields);
+      throw error;
+    }
+  }
+
+  async #change(bound: Bound, change: TransformChange): Promise<void> {
+    if (this.#isStopped) throw new TransformError("invalid", "the broker is stopping");
+    if (change.action === "deploy") return this.#deploy(bound, change);
+    return change.action === "promote" ? this.#promote(bound) : this.#rollBack(bound);
   }
 
   /** Ends trials and the versions kept for a rollback. What serves is left alone. */
@@ -87,6 +94,7 @@ export class Deployments {
       bound,
       use: use ?? current.use,
       config: config === undefined || config === null ? current.config : config,
+      code: null,
     };
     if (mode.type === "shadow") {
       await this.#deployShadow(source, mode.percent);
@@ -99,19 +107,23 @@ export class Deployments {
     else await this.#deployCanary(bound, version, sets, mode.channels);
   }
 
-  /** Loads a version into every pipeline of its binding and runs its cases; nothing of it serves yet. */
+  /**
+   * Loads a version into every pipeline of its binding, the same code into all; nothing of it serves yet. Its cases run
+   * when it was not loaded before.
+   */
   async #open(source: StageSource): Promise<Map<Pipeline, WorkerSet>> {
     const sets = new Map<Pipeline, WorkerSet>();
     try {
       for (const pipeline of this.#pipelines.with(source.bound)) {
-        const sources = sourcesWith(pipeline, source);
+        const { code = source.code } = versionIn(sets, source.bound) ?? {};
+        const sources = sourcesWith(pipeline, { ...source, code });
         const set = await openSet(sources, this.#context, pipeline);
         set.isParked = true;
         sets.set(pipeline, set);
         const [slot] = set.slots;
-        if (slot === undefined || sets.size > 1) continue;
+        if (slot === undefined || code !== null) continue;
         const report = await within(slot.calls.test(), this.#context.times.loadTimeoutMs);
-        checkCases(source, sources.indexOf(source), report);
+        checkCases(source, pipeline.bounds.indexOf(source.bound), report);
       }
     } catch (error) {
       for (const set of sets.values()) set.close();
@@ -176,16 +188,12 @@ export class Deployments {
     if (rollout === undefined || !rollout.isActive || rollout.mode === "replace") {
       throw new TransformError("invalid", `"${bound.id}" has no shadow or canary to promote`);
     }
-    const { version, sets } = rollout;
-    if (rollout.mode === "shadow") {
-      // The shadow serves on until its successor has loaded: a version that cannot is not promoted.
-      const opened = await this.#open(version);
-      rollout.end("promoted");
-      await this.#replace(bound, version, opened);
-      return;
-    }
+    const { version, mode } = rollout;
+    // A shadow serves on until its successor has loaded: a version that cannot is not promoted.
+    const sets = mode === "shadow" ? await this.#open(version) : rollout.sets;
     rollout.end("promoted");
     await this.#replace(bound, version, sets);
+    this.#log("transform_promoted", version, { from: mode });
   }
 
   async #rollBack(bound: Bound): Promise<void> {
@@ -200,7 +208,6 @@ export class Deployments {
       throw new TransformError("invalid", `"${bound.id}" has no version to go back to`);
     }
     rollout?.end("rolled back");
-    this.#refuse(this.#pipelines.versionOf(bound));
     this.#previous.delete(bound);
     this.#pipelines.setVersion(previous.version);
     for (const set of (await this.#serve(previous.sets)).values()) retire(set);
@@ -253,11 +260,6 @@ export class Deployments {
         message: messageOf(error),
       });
     });
-  }
-
-  #refuse({ manifest }: Version): void {
-    const { refusedIntegrities } = this.#context;
-    if (refusedIntegrities.size < MAX_REFUSED) refusedIntegrities.add(manifest.integrity);
   }
 
   #log(event: string, { bound, manifest }: Version, fields: Record<string, unknown>): void {

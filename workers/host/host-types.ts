@@ -82,6 +82,8 @@ export type TransformOutcome =
   | {
       readonly type: "drop";
       readonly reason: "verdict" | "failed" | "shed";
+      /** What the transform says of its verdict, where it says something. */
+      readonly message?: string;
       readonly emissions: readonly TransformEmission[];
       readonly timing: TransformTiming | null;
     }

@@ -8,6 +8,8 @@ export function isAnswer(method: keyof WorkerCalls, value: unknown): boolean {
   switch (method) {
     case "run":
       return isBatchReply(value);
+    case "collect":
+      return isCollectReply(value);
     case "load":
       return isLoadReply(value);
     case "takeLanes":
@@ -80,6 +82,18 @@ function isNotes(value: unknown): boolean {
     }) &&
     isListOf(value["faults"], ({ stage, fault }) => isCount(stage) && isFault(fault))
   );
+}
+
+function isCollectReply(value: unknown): boolean {
+  if (!isRecord(value)) return false;
+  if (value["ok"] !== true) return isCount(value["stage"]) && isFault(value["fault"]);
+  return isListOf(value["codes"], ({ file, root, integrity, sources, imports }) => {
+    return (
+      [file, root, integrity].every((text) => typeof text === "string") &&
+      isListOf(sources, (source) => typeof source["text"] === "string") &&
+      isListOf(imports, (one) => typeof one["to"] === "string")
+    );
+  });
 }
 
 function isLoadReply(value: unknown): boolean {

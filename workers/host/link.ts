@@ -34,6 +34,8 @@ export type WorkerCall = {
 /** Answers a call with a worker's own runtime. */
 export function answer(calls: WorkerCalls, call: WorkerCall): Promise<unknown> {
   switch (call.method) {
+    case "collect":
+      return calls.collect(...call.args);
     case "load":
       return calls.load(...call.args);
     case "run":
@@ -62,6 +64,7 @@ export function callsThrough(
   ): ReturnType<WorkerCalls[Name]> =>
     send({ method, args } as unknown as WorkerCall, transfer) as ReturnType<WorkerCalls[Name]>;
   return {
+    collect: (stages) => call("collect", [stages]),
     load: (request) => call("load", [request]),
     run: (request) => {
       const { slab } = request;

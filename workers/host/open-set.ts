@@ -1,11 +1,13 @@
 import type { TransformFault } from "../boundary/worker-link.ts";
+import type { StageSource } from "./binding.ts";
 import type { HostContext } from "./context.ts";
 import { TransformError } from "./host-types.ts";
 import { openProcessLink } from "./link-process.ts";
 import { openThreadLink } from "./link-thread.ts";
 import type { OpenLink } from "./link.ts";
+import { PinnedStages } from "./pinned-stages.ts";
 import { WorkerSet } from "./worker-set.ts";
-import type { StageSource, WorkerSetOwner } from "./worker-set.ts";
+import type { WorkerSetOwner } from "./worker-set.ts";
 
 /** A pipeline runs in processes when any of its bindings asks for one. */
 export function isProcessPipeline(sources: readonly StageSource[]): boolean {
@@ -26,13 +28,7 @@ export function newSet(
   const { directory, maxPayloadBytes, times, watchdog, clock } = context;
   return new WorkerSet(
     {
-      sources,
-      stages: sources.map(({ bound, use, config }) => ({
-        use,
-        directory,
-        config,
-        emit: bound.emit,
-      })),
+      stages: new PinnedStages(sources, directory),
       workers: options.workers ?? Math.max(...sources.map(({ bound }) => bound.workers)),
       isAsync: options.isAsync,
       openLink: openLinkOf(isProcessPipeline(sources)),
@@ -56,9 +52,9 @@ export async function openSet(
   owner: WorkerSetOwner,
   workers?: number,
 ): Promise<WorkerSet> {
-  const open = async (isAsync: boolean): Promise<WorkerSet> => {
+  const open = async (isAsync: boolean, from = sources): Promise<WorkerSet> => {
     const options = workers === undefined ? { isAsync } : { isAsync, workers };
-    const set = newSet(sources, context, owner, options);
+    const set = newSet(from, context, owner, options);
     const reply = await set.crew.load();
     if (reply.ok) return set;
     set.close();
@@ -69,7 +65,7 @@ export async function openSet(
   // Only the manifest tells that a transform does I/O: its worker's event loop then has to run between batches.
   if (!set.versions.some(({ manifest }) => manifest.isAsync)) return set;
   await set.tearDown();
-  return open(true);
+  return open(true, set.sources);
 }
 
 export function loadError(id: string, use: string, fault: TransformFault): TransformError {

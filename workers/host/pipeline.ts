@@ -16,7 +16,7 @@ import { prepareLane } from "./prepare-lane.ts";
 import { reportNotes } from "./report-notes.ts";
 import { Settlement } from "./settlement.ts";
 import type { Loss, Slot } from "./slot.ts";
-import { TRIPPED } from "./worker-set.ts";
+import { TRIPPED } from "./tripwire.ts";
 import type { WorkerSet, WorkerSetOwner } from "./worker-set.ts";
 
 /** Hears how a set does, while a version of it is on trial. */
@@ -149,11 +149,10 @@ export class Pipeline implements WorkerSetOwner {
   }
 
   accept(manifests: readonly TransformManifest[], set: WorkerSet): readonly Version[] {
-    const versions = set.sources.map(({ bound, use, config }, stage): Version => {
+    const versions = set.sources.map((source, stage): Version => {
       const manifest = manifests[stage] as TransformManifest;
-      checkFit(bound, manifest);
-      this.#checkUnchanged(bound, manifest, set.versions[stage]);
-      return { bound, use, config, manifest };
+      checkFit(source.bound, manifest);
+      return { ...source, manifest };
     });
     if (set === this.#active) {
       this.#versions = versions;
@@ -266,17 +265,6 @@ export class Pipeline implements WorkerSetOwner {
     if (deciding?.bound.onError !== "nack") return null;
     const nowMs = this.#context.clock.nowMs();
     return breaker.isProbing || !breaker.mayProbe(nowMs) ? breaker.waitMs(nowMs) : null;
-  }
-
-  /** A worker that starts again reads its file again, which may be another by now. */
-  #checkUnchanged(bound: Bound, manifest: TransformManifest, before: Version | undefined): void {
-    const { file, integrity, version } = manifest;
-    if (before === undefined || before.manifest.integrity === integrity) return;
-    if (this.#context.refusedIntegrities.has(integrity)) {
-      const problem = `${file} holds a version of "${bound.id}" that was rolled back`;
-      throw new Error(`${problem}: put another there, or deploy one with --use`);
-    }
-    this.#log("warn", "transform_changed_on_disk", { file, version, integrity });
   }
 
   #fault(stage: number | null, type: string, message: string): void {

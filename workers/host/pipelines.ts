@@ -63,7 +63,12 @@ export class Pipelines {
     }
     const loads = [...groups].map(async ([key, bounds]) => {
       const pipeline = new Pipeline(bounds, [], this.#context);
-      const sources = bounds.map((bound) => ({ bound, use: bound.use, config: bound.config }));
+      const sources = bounds.map((bound) => ({
+        bound,
+        use: bound.use,
+        config: bound.config,
+        code: null,
+      }));
       const set = await openSet(sources, this.#context, pipeline);
       pipeline.serve(set, null);
       this.#pipelines.set(key, pipeline);

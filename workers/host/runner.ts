@@ -1,7 +1,6 @@
 import { bindAll } from "./binding.ts";
 import type { Bound } from "./binding.ts";
 import type { HostContext } from "./context.ts";
-import { messageOf } from "./context.ts";
 import { Deployments } from "./deployments.ts";
 import { dryRun } from "./dry-run.ts";
 import { watchFiles } from "./file-watch.ts";
@@ -60,7 +59,6 @@ export class TransformHostRunner {
       watchdog: new Watchdog(times, () => clock.nowMs()),
       sink,
       host,
-      refusedIntegrities: new Set(),
     };
     const pipelines = new Pipelines(this.#bounds, context);
     this.#context = context;
@@ -187,11 +185,8 @@ export class TransformHostRunner {
 
   #reload(id: string): void {
     const mode = { type: "replace" } as const;
-    this.change({ action: "deploy", id, use: null, config: null, mode }).catch((error: unknown) => {
-      this.#options.logger.log("error", "transform_reload_failed", {
-        transform: id,
-        message: messageOf(error),
-      });
-    });
+    const change = { action: "deploy", id, use: null, config: null, mode } as const;
+    // What is refused has been logged, and is done again with the next edit.
+    this.change(change).catch(() => undefined);
   }
 }

@@ -31,6 +31,12 @@ export interface Served {
   readonly maxEmissions: number;
 }
 
+export function servedBy(versions: readonly Version[]): Served {
+  const names = versions.map(({ manifest: { name, version } }) => ({ name, version }));
+  const maxEmissions = versions.reduce((sum, one) => sum + one.manifest.limits.maxEmissions, 0);
+  return { versions, names, maxEmissions };
+}
+
 /** Hands outcomes to the broker, and the bytes back. */
 export class Settlement {
   readonly #options: SettlementOptions;
@@ -183,7 +189,8 @@ export class Settlement {
     for (const { stage } of emissions) counters.stageVerdict(stage, "emit");
     if (reader.type === VerdictType.drop) {
       counters.stageVerdict(reader.stage, "drop");
-      this.#settle(entry, { type: "drop", reason: "verdict", emissions, timing });
+      const said = reader.reason === "" ? {} : { message: reader.reason };
+      this.#settle(entry, { type: "drop", reason: "verdict", ...said, emissions, timing });
       return false;
     }
     const isReplaced = reader.type === VerdictType.replace;

@@ -1,15 +1,15 @@
 import { checkFit } from "./binding.ts";
-import type { Version } from "./binding.ts";
+import type { StageSource, Version } from "./binding.ts";
 import { checkCases, sourcesWith } from "./candidate.ts";
 import type { HostContext } from "./context.ts";
 import { TransformError } from "./host-types.ts";
 import { isProcessPipeline, loadError, openLinkOf } from "./open-set.ts";
+import { PinnedStages } from "./pinned-stages.ts";
 import type { Pipeline } from "./pipeline.ts";
 import { Rollout } from "./rollout.ts";
 import { newShadowTally, Shadow } from "./shadow.ts";
 import type { ShadowTally } from "./shadow.ts";
 import { Slot, within } from "./slot.ts";
-import type { StageSource } from "./worker-set.ts";
 
 /**
  * Loads a version beside each pipeline of its binding, to run on a share of the traffic.
@@ -33,7 +33,8 @@ export async function openShadows(
   };
   try {
     for (const pipeline of pipelines) {
-      const opened = await openShadow(source, percent, pipeline, tally, context, (reason) =>
+      const pinned = version === null ? source : { ...source, code: version.code };
+      const opened = await openShadow(pinned, percent, pipeline, tally, context, (reason) =>
         state.rollout?.judgeShadow(reason),
       );
       shadows.push({ pipeline, shadow: opened.shadow });
@@ -66,18 +67,14 @@ async function openShadow(
 ): Promise<{ readonly shadow: Shadow; readonly version: Version }> {
   const sources = sourcesWith(pipeline, source);
   const { directory, maxPayloadBytes, times } = context;
+  const stages = new PinnedStages(sources, directory);
   const versions: Version[] = [];
   const shadow = new Shadow({ pipeline, versions, percent, tally, context, onProgress });
   const slot = new Slot(
     {
       index: 0,
       openLink: openLinkOf(isProcessPipeline(sources)),
-      stages: sources.map(({ bound, use, config }) => ({
-        use,
-        directory,
-        config,
-        emit: bound.emit,
-      })),
+      stages,
       directory,
       maxPayloadBytes,
       isAsync: false,
@@ -88,11 +85,11 @@ async function openShadow(
   try {
     const reply = await slot.start();
     if (!reply.ok) throw loadError(source.bound.id, source.use, reply.fault);
-    for (const [index, { bound, use, config }] of sources.entries()) {
+    for (const [index, one] of stages.sources.entries()) {
       const manifest = reply.manifests[index];
       if (manifest === undefined) continue;
-      checkFit(bound, manifest);
-      versions.push({ bound, use, config, manifest });
+      checkFit(one.bound, manifest);
+      versions.push({ ...one, manifest });
     }
     const stage = sources.indexOf(source);
     checkCases(source, stage, await within(slot.calls.test(), times.loadTimeoutMs));

@@ -1,8 +1,9 @@
-import type { BatchReply, LoadReply, StageRequest, WorkerCalls } from "../boundary/worker-link.ts";
+import type { BatchReply, LoadReply, WorkerCalls } from "../boundary/worker-link.ts";
 import { hostFault } from "./flight.ts";
 import type { Flight } from "./flight.ts";
 import type { HostTimes } from "./host-options.ts";
 import type { OpenLink, WorkerLink } from "./link.ts";
+import type { PinnedStages } from "./pinned-stages.ts";
 
 /**
  *   starting --loaded--> free <--> busy
@@ -16,7 +17,7 @@ export type LossReason = "timeout" | "memory" | "crash";
 export interface SlotOptions {
   readonly index: number;
   readonly openLink: OpenLink;
-  readonly stages: readonly StageRequest[];
+  readonly stages: PinnedStages;
   readonly directory: string;
   readonly maxPayloadBytes: number;
   readonly isAsync: boolean;
@@ -99,7 +100,7 @@ export class Slot {
     this.#drop();
     this.state = "starting";
     const incarnation = ++this.incarnation;
-    const { index, stages, directory, isAsync, maxPayloadBytes } = this.#options;
+    const { directory, isAsync } = this.#options;
     let link: WorkerLink;
     try {
       link = this.#options.openLink({
@@ -113,8 +114,7 @@ export class Slot {
       return failedLoad("crash", error instanceof Error ? error.message : String(error));
     }
     this.#link = link;
-    const request = { worker: index, stages, progress: link.sharedProgress, maxPayloadBytes };
-    const reply = await this.#bounded(link.calls.load(request));
+    const reply = await this.#bounded(this.#load(link));
     if (incarnation !== this.incarnation || this.#isClosed()) {
       return reply.ok ? failedLoad("crash", "the worker was ended while it loaded") : reply;
     }
@@ -202,6 +202,13 @@ export class Slot {
 
   #isClosed(): boolean {
     return this.state === "closed";
+  }
+
+  async #load({ calls, sharedProgress: progress }: WorkerLink): Promise<LoadReply> {
+    const { index: worker, stages, maxPayloadBytes } = this.#options;
+    const failure = await stages.pin(calls);
+    if (failure !== null) return failure;
+    return calls.load({ worker, stages: stages.requests, progress, maxPayloadBytes });
   }
 
   async #bounded(load: Promise<LoadReply>): Promise<LoadReply> {

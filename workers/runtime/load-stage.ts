@@ -7,6 +7,7 @@ import { manifestOf } from "./manifest.ts";
 import { loadModule } from "./module-loader.ts";
 import type { LoadedModule } from "./module-loader.ts";
 import type { Notes } from "./notes.ts";
+import { pinModules } from "./pinned-modules.ts";
 import { resolveModule } from "./resolve-module.ts";
 import { StageError } from "./stage-error.ts";
 import { Stage } from "./stage.ts";
@@ -62,12 +63,14 @@ export async function prepareStage(
   let module: LoadedModule | null = null;
   try {
     if (options.given.has(request.use)) return givenStage(request, options);
-    const place = resolveModule(request.use, request.directory);
+    const { code } = request;
+    const place = code ?? resolveModule(request.use, request.directory);
     file = place.file;
     const { index, notes } = options;
     const onLateError = (error: unknown): void =>
       notes.fault(index, faultOf(error, "crash", place.file));
-    const integrity = new Bun.CryptoHasher("sha256").update(await readFile(file)).digest("hex");
+    if (code !== undefined) pinModules(code);
+    const integrity = code?.integrity ?? (await integrityOf(file));
     module = await loadModule(file, onLateError, options.setupTimeoutMs, options.useGraph);
     const definition = checkDefinition(exportedTransform(module));
     const manifest = manifestOf(definition, file, integrity);
@@ -80,6 +83,10 @@ export async function prepareStage(
     module?.dispose();
     throw new StageError(faultOf(error, "load", file));
   }
+}
+
+async function integrityOf(file: string): Promise<string> {
+  return new Bun.CryptoHasher("sha256").update(await readFile(file)).digest("hex");
 }
 
 /** A definition that is at hand, without a module. */

@@ -1,6 +1,7 @@
 import { heapSize } from "bun:jsc";
 
 import { faultOf } from "../boundary/fault.ts";
+import type { CollectReply } from "../boundary/pinned-code.ts";
 import type {
   BatchReply,
   BatchRequest,
@@ -9,14 +10,17 @@ import type {
   LaneSnapshot,
   LoadReply,
   LoadRequest,
+  StageRequest,
   WorkerCalls,
 } from "../boundary/worker-link.ts";
 import { reportOf, runPackagedCases } from "../testing/packaged-cases.ts";
+import { collectCodes } from "./collect-code.ts";
 import { replayInto, restoreInto, snapshotsOf } from "./lane-moves.ts";
 import { loadStage } from "./load-stage.ts";
 import type { LoadedStage } from "./load-stage.ts";
 import { HAS_MODULE_GRAPH } from "./module-loader.ts";
 import { Notes } from "./notes.ts";
+import { unpinModules } from "./pinned-modules.ts";
 import { Pipeline } from "./pipeline.ts";
 import { Progress } from "./progress.ts";
 import { StageError } from "./stage-error.ts";
@@ -54,6 +58,10 @@ export class WorkerRuntime implements WorkerCalls {
   ) {
     this.#useGraph = options.useGraph ?? HAS_MODULE_GRAPH;
     this.#given = options.given ?? new Map();
+  }
+
+  collect(stages: readonly StageRequest[]): Promise<CollectReply> {
+    return this.#inTurn(() => collectCodes(stages));
   }
 
   load(request: LoadRequest): Promise<LoadReply> {
@@ -176,5 +184,6 @@ export class WorkerRuntime implements WorkerCalls {
     const loaded = this.#loaded;
     this.#loaded = null;
     for (const { stage } of loaded?.stages.toReversed() ?? []) await stage.close();
+    unpinModules();
   }
 }

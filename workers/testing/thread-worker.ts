@@ -57,6 +57,7 @@ export function startThread(): TestWorker {
   };
 
   const calls: WorkerCalls = {
+    collect: (stages) => call("collect", stages) as ReturnType<WorkerCalls["collect"]>,
     load: (request) => call("load", request) as ReturnType<WorkerCalls["load"]>,
     run: (request) => call("run", request) as ReturnType<WorkerCalls["run"]>,
     takeLanes: (lanes) => call("takeLanes", lanes) as ReturnType<WorkerCalls["takeLanes"]>,

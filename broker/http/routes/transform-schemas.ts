@@ -114,7 +114,10 @@ export const DRY_RUN_RESULT = {
           reason: { enum: ["verdict", "failed", "shed"] },
           channel: { type: "string", description: "Of a dead letter." },
           code: { type: "string", description: "Of a publication that is refused." },
-          message: { type: "string" },
+          message: {
+            type: "string",
+            description: "Why it is refused, or what the transform says of its drop.",
+          },
           emissions: {
             type: "array",
             items: {
@@ -160,8 +163,9 @@ export function outcomeJson(outcome: TransformOutcome): Record<string, unknown> 
       };
     }
     case "drop": {
-      const { type, reason, emissions } = outcome;
-      return { type, reason, emissions: emissions.map(emissionJson), ...common };
+      const { type, reason, message, emissions } = outcome;
+      const said = message === undefined ? {} : { message };
+      return { type, reason, ...said, emissions: emissions.map(emissionJson), ...common };
     }
     case "dead-letter": {
       const { type, channel, bytes, headers } = outcome;

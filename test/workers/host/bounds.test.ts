@@ -150,14 +150,17 @@ test("keys keep their own order, and messages without an order all arrive", asyn
 });
 
 test("a worker that cannot be started again leaves its work to the others", async () => {
-  const body = `if (text === "exit" && context.state === 0) process.exit(1); m.replace(text + "!");`;
-  const extra = "setup: (_, host) => host.worker,";
+  const body = `if (text === "exit" && isFirst()) process.exit(1); m.replace(text + "!");`;
+  const extra = "setup() { statSync(table); },";
+  // Whoever is first takes away what every worker needs to start.
+  const head = `import { statSync, unlinkSync } from "node:fs";
+    const table = import.meta.dir + "/table";
+    const isFirst = () => { try { unlinkSync(table); return true; } catch { return false; } };`;
   await using harness = await RunnerHarness.start({
-    files: { "w.ts": plugin(body, { extra }) },
+    files: { "w.ts": plugin(body, { extra, head }), table: "" },
     bindings: [{ use: "./w.ts", channels: ["in.>"], onError: "drop", workers: 2 }],
     times: { respawnDelayMs: 1, longestRespawnDelayMs: 1 },
   });
-  await harness.folder.write("w.ts", "export default {;");
   const failedStarts = (): number =>
     harness.logger.events().filter((event) => event === "transform_worker_start_failed").length;
   // More often than the breaker would bear, if nobody else were there.

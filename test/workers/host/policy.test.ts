@@ -43,7 +43,13 @@ function versions(...policies: readonly ErrorPolicy[]): Version[] {
   const bounds = bindAll(
     policies.map((onError) => ({ use: "./probe.ts", channels: ["x"], onError })),
   );
-  return bounds.map((bound) => ({ bound, use: bound.use, config: null, manifest: manifest() }));
+  return bounds.map((bound) => ({
+    bound,
+    use: bound.use,
+    config: null,
+    code: null,
+    manifest: manifest(),
+  }));
 }
 
 test("the stage that failed has its policy", () => {

@@ -269,3 +269,32 @@ test("an unknown transform, and one that must not be left out, are refused", asy
   const refused = RunnerHarness.start({ files: { "a.ts": closed }, bindings });
   expect(String(await rejection(refused))).toMatch(/onError cannot be "pass"/);
 });
+
+test("each change leaves one line in the log, also one that is refused", async () => {
+  await using harness = await start({
+    files: { "a.ts": A, "b.ts": B, "c.ts": "export default {;" },
+  });
+  const { runner, logger } = harness;
+  const logged = (): unknown[] =>
+    logger.entries
+      .filter(({ event }) => event !== "transform_loaded")
+      .map(({ level, event, fields }) => [level, event, fields?.["from"] ?? fields?.["action"]]);
+  await deploy(harness, "./b.ts", { type: "canary", channels: ["in.x"] });
+  await runner.change({ action: "promote", id: "probe" });
+  await runner.change({ action: "rollback", id: "probe" });
+  await rejection(runner.change({ action: "promote", id: "probe" }));
+  await rejection(deploy(harness, "./c.ts", { type: "replace" }));
+  await deploy(harness, "./b.ts", { type: "shadow", percent: 100 });
+  await runner.change({ action: "promote", id: "probe" });
+  expect(logged()).toEqual([
+    ["info", "transform_deployed", undefined],
+    ["info", "transform_promoted", "canary"],
+    ["info", "transform_rolled_back", undefined],
+    ["warn", "transform_change_refused", "promote"],
+    ["warn", "transform_change_refused", "deploy"],
+    ["info", "transform_deployed", undefined],
+    ["info", "transform_promoted", "shadow"],
+  ]);
+  const refused = logger.entries.filter(({ event }) => event === "transform_change_refused");
+  expect(JSON.stringify(refused[1]?.fields)).toContain("c.ts:1");
+});

@@ -1,7 +1,9 @@
 import { expect, test } from "bun:test";
 
+import { bindAll } from "../../../workers/host/binding.ts";
 import { DEFAULT_TIMES } from "../../../workers/host/host-options.ts";
 import { openThreadLink } from "../../../workers/host/link-thread.ts";
+import { PinnedStages } from "../../../workers/host/pinned-stages.ts";
 import { Slot } from "../../../workers/host/slot.ts";
 import type { Loss } from "../../../workers/host/slot.ts";
 import { TempFolder } from "../../support/temp-folder.ts";
@@ -21,9 +23,11 @@ function refuse(): never {
 }
 
 function optionsFor(directory: string) {
+  const [bound] = bindAll([{ use: "./probe.ts", channels: ["x"], onError: "drop" }]);
+  if (bound === undefined) throw new Error("nothing was bound");
   return {
     index: 0,
-    stages: [{ use: "./probe.ts", directory, config: null, emit: [] }],
+    stages: new PinnedStages([{ bound, use: "./probe.ts", config: null, code: null }], directory),
     directory,
     maxPayloadBytes: 1000,
     isAsync: true,
