@@ -90,7 +90,7 @@ export const NAMESPACE_OPTIONS = {
   traceRate: share({
     group: "Tracing",
     fallback: 0.001,
-    text: "Share of publications that are traced whatever becomes of them, while traces are exported (OTEL_* variables); a node makes 25 such traces a second at most.",
+    text: "Share of publications that are traced whatever becomes of them, while traces are exported (OTEL_* variables); a node makes no more of them than tracesPerSecond.",
   }),
   slowMs: duration({
     group: "Tracing",

@@ -33,6 +33,7 @@ export function createEngine(
   return new RedisEngine({
     topology,
     prefix: config.redisPrefix,
+    namespaces: config.namespaces,
     partitions: config.redisPartitions,
     node,
     clock,

@@ -161,15 +161,31 @@ function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
-function readOptions(): ChaosOptions {
+const HELP = `Usage: npm run chaos -- [options]
+
+Two brokers over real Redis servers, under load and random faults. Exits with 1 when something was lost
+unsaid, doubled, inverted or wedged.
+
+  --minutes N       how long, over all topologies (5)
+  --seed N          the same seed chooses the same faults (of the clock)
+  --topology NAME   ${TOPOLOGIES.join(", ")} (all)
+  --figures         measure how long one fault of each kind takes to be found and mended instead`;
+
+/** Null when help was asked for, and given. @throws Error, a sentence, for what is no option */
+function readOptions(): ChaosOptions | null {
   const { values } = parseArgs({
     options: {
+      help: { type: "boolean", short: "h", default: false },
       minutes: { type: "string", default: "5" },
       seed: { type: "string", default: String(Date.now() % 1_000_000) },
       topology: { type: "string" },
       figures: { type: "boolean", default: false },
     },
   });
+  if (values.help) {
+    print(HELP);
+    return null;
+  }
   const topologies = TOPOLOGIES.filter((name) => (values.topology ?? name) === name);
   const [minutes, seed] = [Number(values.minutes), Number(values.seed)];
   if (topologies.length === 0)
@@ -180,7 +196,15 @@ function readOptions(): ChaosOptions {
 }
 
 async function main(): Promise<number> {
-  const { minutes, seed, topologies, figures } = readOptions();
+  let options: ChaosOptions | null;
+  try {
+    options = readOptions();
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\nTry --help.\n`);
+    return 2;
+  }
+  if (options === null) return 0;
+  const { minutes, seed, topologies, figures } = options;
   if (figures) return (await measureFigures(print)) ? 0 : 1;
   print(`seed ${seed}, ${minutes} minutes over ${topologies.join(", ")}`);
   const random = new Random(seed);

@@ -80,6 +80,7 @@ export class RedisNode implements AsyncDisposable {
     const engine = new OpenEngine({
       topology,
       prefix,
+      namespaces: config.namespaces,
       partitions: PARTITIONS,
       node,
       clock: systemClock,

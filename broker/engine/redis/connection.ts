@@ -33,6 +33,9 @@ const RESTART_MS = 100;
 /** Connections that we ended; as long as somebody holds them. */
 const closed = new WeakSet<Redis>();
 
+/** Connections that we gave up, until they are gone. */
+const givenUp = new WeakSet<Redis>();
+
 /**
  * What ioredis must not do for us: send a command again whose reply was lost (it may have been executed),
  * queue without bound while there is no connection, resubscribe without telling. All three were
@@ -75,6 +78,9 @@ export function openConnection(
           failoverDetector: true,
         });
   redis.on("error", onError);
+  for (const event of ["close", "end", "connecting"]) {
+    redis.on(event, () => givenUp.delete(redis));
+  }
   // Given up while it asks the Sentinels for the master, ioredis takes a connection for closed by us.
   redis.on("end", () => {
     if (closed.has(redis)) return;
@@ -97,6 +103,14 @@ function loginOptions(login: { username?: string | undefined; password?: string 
 
 function tlsOptions({ url, ca }: { url: string; ca?: string | undefined }) {
   return ca === undefined || !url.startsWith("rediss:") ? {} : { tls: { ca } };
+}
+
+/** Gives up a connection that is not to be trusted any more; it is made anew. */
+export function replaceConnection(redis: Redis): void {
+  // Each command that was lost on it asks for this, and once is enough: a second time would end the next attempt.
+  if (givenUp.has(redis)) return;
+  givenUp.add(redis);
+  redis.disconnect(true);
 }
 
 /** Ends a connection for good. */

@@ -7,6 +7,8 @@ import type { Keys } from "./keys.ts";
 import { messageOf, texts } from "./lease-home.ts";
 import type { Home } from "./lease-home.ts";
 import type { Lease } from "./lease.ts";
+import type { Recount } from "./recount.ts";
+import { UserCounts } from "./user-counts.ts";
 
 /** Users whose counts go to Redis in one call. */
 const MAX_BATCH_USERS = 250;
@@ -15,6 +17,7 @@ export interface AdmissionOptions {
   readonly home: Home;
   readonly keys: Keys;
   readonly lease: Lease;
+  readonly recount: Recount;
   /** This node's connections; admission writes a new one's entry in the same step. */
   readonly list: DirectoryList;
   readonly listKeys: () => readonly [index: string, texts: string];
@@ -22,10 +25,6 @@ export interface AdmissionOptions {
   readonly logger: Logger;
   readonly stats: { admittedUnchecked: number };
 }
-
-/** A replica that takes over lacks no more than the last of this time, ms; and so many users leave in it at most. */
-const FORGETFUL_MS = 30_000;
-const MAX_LEFT_USERS = 10_000;
 
 /** A connection that counts, from when it asked to be admitted until it is over. */
 export interface Place {
@@ -42,11 +41,7 @@ export interface Place {
 export class Admission {
   readonly #options: AdmissionOptions;
   readonly #places = new Map<string, Place>();
-  readonly #counts = new Map<string, number>();
-  /** Users without a connection here any more, and since when (performance.now()), the oldest first. */
-  readonly #leftMs = new Map<string, number>();
-  /** Users whose count in Redis may not be right. */
-  readonly #uncertain = new Set<string>();
+  readonly #counts = new UserCounts();
   #wasReported = false;
 
   constructor(options: AdmissionOptions) {
@@ -58,7 +53,7 @@ export class Admission {
   }
 
   get isSettled(): boolean {
-    return this.#uncertain.size === 0;
+    return this.#counts.isSettled;
   }
 
   admit(session: Session, user: string | null, limit: number): boolean | Promise<boolean> {
@@ -68,9 +63,7 @@ export class Admission {
       this.#options.list.touch(session.id);
       return true;
     }
-    const count = (this.#counts.get(user) ?? 0) + 1;
-    this.#counts.set(user, count);
-    if (count > limit) {
+    if (this.#counts.add(user) > limit) {
       // Others cannot make it fewer.
       this.left(session);
       return false;
@@ -95,28 +88,50 @@ export class Admission {
   }
 
   async #run(place: Place, user: string, limit: number): Promise<boolean> {
-    const { home, keys, lease, list, listKeys, entryOf } = this.#options;
+    const { lease, recount } = this.#options;
     const { id } = place.session;
-    for (let attempt = 1; ; attempt++) {
-      const entry = entryOf(place);
-      const reply = await home.run(
-        admitScript,
-        [keys.home("nodes"), keys.user(user), ...listKeys()],
-        [
-          lease.name,
-          keys.home("lease:"),
-          String(this.#counts.get(user) ?? 0),
-          String(limit),
-          id,
-          entry.alias,
-          entry.text,
-        ],
-      );
-      if (reply === 1) list.has(id, entry.fingerprint);
+    let hasWaited = false;
+    for (let attempt = 1; ;) {
+      const reply = await this.#send(place, user, limit, !hasWaited);
       if (reply === 0 || reply === 1) return reply === 1;
+      if (reply === 3) {
+        this.#counts.wait(user, id);
+        try {
+          await recount.untilOver();
+        } finally {
+          this.#counts.proceed(user, id);
+        }
+        // The socket closed meanwhile.
+        if (this.#places.get(id) !== place) return false;
+        hasWaited = true;
+        continue;
+      }
       // Nobody would count what is written without a lease.
-      if (attempt === 2 || !(await lease.renew())) throw new Error("this node has no lease");
+      if (attempt++ === 2 || !(await lease.renewAfresh()))
+        throw new Error("this node has no lease");
     }
+  }
+
+  async #send(place: Place, user: string, limit: number, isPatient: boolean): Promise<unknown> {
+    const { home, keys, lease, recount, list, listKeys, entryOf } = this.#options;
+    const { id } = place.session;
+    const entry = entryOf(place);
+    const reply = await home.run(
+      admitScript,
+      [keys.home("nodes"), keys.user(user), ...listKeys(), recount.key],
+      [
+        lease.name,
+        keys.home("lease:"),
+        String(this.#counts.shared(user)),
+        String(limit),
+        id,
+        entry.alias,
+        entry.text,
+        isPatient ? "1" : "0",
+      ],
+    );
+    if (reply === 1) list.has(id, entry.fingerprint);
+    return reply;
   }
 
   /**
@@ -129,14 +144,14 @@ export class Admission {
       logger.log("warn", "user_limit_per_node_only", { error: messageOf(error) });
     }
     this.#wasReported = true;
-    const isAdmitted = (this.#counts.get(user) ?? 0) <= limit;
+    const isAdmitted = this.#counts.of(user) <= limit;
     if (isAdmitted) stats.admittedUnchecked++;
     return isAdmitted;
   }
 
   #mayHave(session: Session, user: string): void {
     this.#options.list.mayHave(session.id);
-    this.#uncertain.add(user);
+    this.#counts.doubt(user);
   }
 
   left({ id }: Session): void {
@@ -144,50 +159,32 @@ export class Admission {
     if (place === undefined) return;
     this.#places.delete(id);
     this.#options.list.touch(id);
-    if (!place.isLimited || place.user === null) return;
-    const left = (this.#counts.get(place.user) ?? 0) - 1;
-    if (left > 0) this.#counts.set(place.user, left);
-    else this.#leave(place.user);
-    this.#uncertain.add(place.user);
-  }
-
-  #leave(user: string): void {
-    this.#counts.delete(user);
-    this.#leftMs.delete(user);
-    this.#leftMs.set(user, performance.now());
-    const oldestMs = performance.now() - FORGETFUL_MS;
-    for (const [other, leftMs] of this.#leftMs) {
-      if (leftMs >= oldestMs && this.#leftMs.size <= MAX_LEFT_USERS) break;
-      this.#leftMs.delete(other);
-    }
+    if (place.isLimited && place.user !== null) this.#counts.remove(place.user, id);
   }
 
   /** Redis may be another one now, without the last counts, and nothing else would show it. */
   recount(): void {
-    for (const users of [this.#counts, this.#leftMs]) {
-      for (const user of users.keys()) this.#uncertain.add(user);
-    }
+    this.#counts.doubtAll();
   }
 
   /** Redis has nothing of it: all is to be written. */
   forget(): void {
     this.#options.list.forget(this.#places.keys());
-    for (const user of this.#counts.keys()) this.#uncertain.add(user);
+    this.#counts.forget();
   }
 
   /** Writes counts that may not be right. Rejects when Redis did not take them. */
   async write(): Promise<void> {
     const { home, keys, lease, logger } = this.#options;
-    while (this.#uncertain.size > 0) {
-      const users = [...this.#uncertain].slice(0, MAX_BATCH_USERS);
-      for (const user of users) this.#uncertain.delete(user);
-      const counts = users.map((user) => String(this.#counts.get(user) ?? 0));
+    while (!this.isSettled) {
+      const users = this.#counts.takeUncertain(MAX_BATCH_USERS);
+      const counts = users.map((user) => String(this.#counts.shared(user)));
       const names = users.map((user) => keys.user(user));
       try {
         const refused = texts(await home.run(countScript, names, [lease.name, ...counts]));
         for (const key of refused) logger.log("error", "redis_foreign_value", { key });
       } catch (error) {
-        for (const user of users) this.#uncertain.add(user);
+        for (const user of users) this.#counts.doubt(user);
         throw error;
       }
     }

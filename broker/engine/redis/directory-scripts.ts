@@ -32,10 +32,12 @@ end
  * Lists one connection more of a user, unless the user has too many on all nodes together. Each node writes
  * how many it has, this one included, so that doing it twice does no harm; nodes without a lease do not count.
  *
- *   KEYS  nodes, connections of the user, list index, list texts
- *   ARGV  the lease's name, what the key of a lease begins with, connections on this node, limit, id, alias, text
+ *   KEYS  nodes, connections of the user, list index, list texts, nodes that are uncounted
+ *   ARGV  the lease's name, what the key of a lease begins with, connections on this node, limit, id, alias, text,
+ *         1 to wait for uncounted nodes (else 0)
  *
- * Returns 1 when it was listed, 0 when there are too many, 2 when the lease is not known.
+ * Returns 1 when it was listed, 0 when there are too many, 2 when the lease is not known, 3 when it is too early to
+ * say: after Redis lost its data, some nodes have not written their counts again.
  */
 export const admitScript = scriptInOrder(`${FOREIGN}${LIST}
 local problem = foreign({ [KEYS[1]] = 'set', [KEYS[2]] = 'hash', [KEYS[3]] = 'zset', [KEYS[4]] = 'hash' })
@@ -48,6 +50,7 @@ for i = 1, #counts, 2 do
   end
 end
 if total > tonumber(ARGV[4]) then return 0 end
+if ARGV[8] == '1' and redis.call('exists', KEYS[5]) == 1 then return 3 end
 redis.call('hset', KEYS[2], ARGV[1], ARGV[3])
 put(KEYS[3], KEYS[4], ARGV[5], ARGV[6], ARGV[7])
 return 1

@@ -12,26 +12,27 @@ import type { NodeAnswers, Question } from "../../questions.ts";
 import type { Session } from "../../session.ts";
 import type { Control } from "./control.ts";
 import { Admission } from "./directory-admission.ts";
-import type { Place } from "./directory-admission.ts";
+import {
+  channelEntry,
+  connectionEntry,
+  fingerprints,
+  subscriberCounts,
+} from "./directory-entries.ts";
 import { DirectoryList } from "./directory-list.ts";
 import type { ListEntry } from "./directory-list.ts";
-import { listKeys, Pages } from "./directory-pages.ts";
-import { sweepUsersScript } from "./directory-scripts.ts";
+import { listKeys } from "./directory-pages.ts";
+import { DirectoryQuery } from "./directory-query.ts";
 import type { Keys } from "./keys.ts";
-import { failureKind, messageOf, texts } from "./lease-home.ts";
+import { failureKind, messageOf } from "./lease-home.ts";
 import type { Home, ShardOf } from "./lease-home.ts";
 import type { LeaseTimings } from "./lease-timings.ts";
 import type { Lease } from "./lease.ts";
 import type { Questions } from "./questions.ts";
+import type { Recount } from "./recount.ts";
 import { Turns } from "./turn.ts";
 
 /** A scan of everything may take this part of the event loop's time. */
 const MAX_SCAN_SHARE = 0.02;
-
-/** Users whose counts are taken from a dead node in one call. */
-const SWEEP_BATCH = 500;
-
-const UINT32_BOUND = 2 ** 32;
 
 export interface RedisDirectoryOptions {
   readonly local: LocalDirectory;
@@ -40,6 +41,7 @@ export interface RedisDirectoryOptions {
   readonly home: Home;
   readonly keys: Keys;
   readonly lease: Lease;
+  readonly recount: Recount;
   readonly shardOf: ShardOf;
   readonly timings: LeaseTimings;
   readonly logger: Logger;
@@ -58,7 +60,7 @@ export class RedisDirectory implements Directory {
   readonly #connections: DirectoryList;
   readonly #channels: DirectoryList;
   readonly #admission: Admission;
-  readonly #pages: Pages;
+  readonly #query: DirectoryQuery;
   readonly #turns: Turns;
   #writing: Promise<boolean> | null = null;
   #isWriteDue = false;
@@ -68,15 +70,15 @@ export class RedisDirectory implements Directory {
   #isStopped = false;
 
   constructor(options: RedisDirectoryOptions) {
-    const { home, keys, lease, logger, stats } = options;
+    const { home, keys, lease, recount, logger, stats } = options;
     this.#options = options;
-    this.#pages = new Pages(options);
+    this.#query = new DirectoryQuery(options);
     this.#turns = new Turns(options);
     this.#connections = new DirectoryList({
       home,
       keys: () => listKeys(keys, "connections", lease.name),
       exists: (id) => this.#admission.places().has(id),
-      read: (id) => this.#connectionEntry(this.#admission.places().get(id)),
+      read: (id) => connectionEntry(options.local, this.#admission.places().get(id)),
     });
     this.#channels = new DirectoryList({
       home,
@@ -88,9 +90,10 @@ export class RedisDirectory implements Directory {
       home,
       keys,
       lease,
+      recount,
       list: this.#connections,
       listKeys: () => listKeys(keys, "connections", lease.name),
-      entryOf: (place) => this.#connectionEntry(place) as ListEntry,
+      entryOf: (place) => connectionEntry(options.local, place) as ListEntry,
       logger,
       stats,
     });
@@ -98,13 +101,6 @@ export class RedisDirectory implements Directory {
 
   start(): void {
     this.#reportIn(this.#options.timings.reportMs);
-  }
-
-  #connectionEntry(place: Place | undefined): ListEntry | null {
-    if (place === undefined) return null;
-    const { session, user } = place;
-    const text = JSON.stringify(this.#options.local.summary(session, user));
-    return { fingerprint: fingerprintOf(session), alias: Admission.alias(place), text };
   }
 
   admit(session: Session, user: string | null, limit: number): boolean | Promise<boolean> {
@@ -137,12 +133,13 @@ export class RedisDirectory implements Directory {
   }
 
   async #write(): Promise<boolean> {
-    const { logger, timings } = this.#options;
+    const { recount, logger, timings } = this.#options;
     try {
       // The connections first: who sweeps a dead node finds the users there whose counts are to go.
       while (!this.isSettled && !this.#isStopped) {
         await this.#connections.write();
         await this.#admission.write();
+        await recount.confirm();
         await this.#channels.write();
       }
       this.#wasReported = false;
@@ -165,7 +162,8 @@ export class RedisDirectory implements Directory {
   }
 
   get isSettled(): boolean {
-    return this.#connections.isSettled && this.#channels.isSettled && this.#admission.isSettled;
+    const parts = [this.#connections, this.#channels, this.#admission, this.#options.recount];
+    return parts.every(({ isSettled }) => isSettled);
   }
 
   #reportIn(ms: number): void {
@@ -189,6 +187,7 @@ export class RedisDirectory implements Directory {
 
   /** What this node had written is gone. */
   lost(): void {
+    this.#options.recount.lost();
     this.#admission.forget();
     this.#channels.forget(this.#options.local.channelNames());
   }
@@ -214,53 +213,20 @@ export class RedisDirectory implements Directory {
     }
   }
 
-  async connections(query: ConnectionQuery): Promise<readonly ConnectionSummary[]> {
-    const { local } = this.#options;
-    const pages = await this.#ofOthers((lease) => this.#pages.connections(lease, query));
-    const all = new Map<string, ConnectionSummary>();
-    for (const page of [...pages, local.connections(query)]) {
-      for (const summary of page) all.set(summary.connection, summary);
-    }
-    return [...all.values()]
-      .toSorted((a, b) => (a.connection < b.connection ? -1 : 1))
-      .slice(0, query.limit);
+  connections(query: ConnectionQuery): Promise<readonly ConnectionSummary[]> {
+    return this.#query.connections(query);
   }
 
-  async channels(query: ChannelQuery): Promise<readonly ChannelSummary[]> {
-    const { local } = this.#options;
-    const counts = new Map<string, number>();
-    const pages = await this.#ofOthers((lease) => this.#pages.channels(lease, query));
-    const own = new Map(local.channels(query).map((summary) => [summary.name, summary]));
-    // A node's first `limit` matches hold all it has among the first `limit` of all nodes.
-    for (const page of [...pages, [...own.values()].map(nameAndCount)]) {
-      for (const [name, count] of page) counts.set(name, (counts.get(name) ?? 0) + count);
-    }
-    const names = [...counts.keys()].toSorted().slice(0, query.limit);
-    const positions = await this.#pages.positions(names);
-    return names.map((name) => {
-      const { epoch, offset } = positions.get(name) ?? own.get(name) ?? { epoch: "", offset: 0 };
-      return { name, subscribers: counts.get(name) ?? 0, epoch, offset };
-    });
-  }
-
-  /** What other nodes have; nothing of those whose lists cannot be read, which is logged. */
-  async #ofOthers<Page>(read: (lease: string) => Promise<Page>): Promise<Page[]> {
-    const { lease, logger } = this.#options;
-    const others = await lease.others();
-    const readings = await Promise.allSettled(others.map((name) => read(name)));
-    const failed = readings.find(({ status }) => status === "rejected");
-    if (failed?.status === "rejected") {
-      logger.log("warn", "directory_incomplete", { error: messageOf(failed.reason) });
-    }
-    return readings.flatMap((reading) => (reading.status === "fulfilled" ? [reading.value] : []));
+  channels(query: ChannelQuery): Promise<readonly ChannelSummary[]> {
+    return this.#query.channels(query);
   }
 
   disconnect(target: DisconnectTarget): Promise<number> {
-    return this.#options.control.disconnect(target);
+    return this.#options.control.orders.disconnect(target);
   }
 
   revoke(target: RevokeTarget): Promise<number> {
-    return this.#options.control.revoke(target);
+    return this.#options.control.orders.revoke(target);
   }
 
   ask(question: Question): Promise<NodeAnswers> {
@@ -274,43 +240,8 @@ export class RedisDirectory implements Directory {
   /** Resolves when nothing of it is on its way any more. */
   async stop(): Promise<void> {
     this.#isStopped = true;
+    this.#options.recount.stop();
     for (const timer of [this.#retry, this.#report]) if (timer !== null) clearTimeout(timer);
     await this.#writing;
   }
-}
-
-/** Deletes what the holder of a lease had listed. Any node can, also one without a directory. */
-export async function sweepDirectory(home: Home, keys: Keys, lease: string): Promise<void> {
-  const [index, values] = listKeys(keys, "connections", lease);
-  for (;;) {
-    const reply = await home.call("ZRANGEBYLEX", index, "[a", "(b", "LIMIT", "0", `${SWEEP_BATCH}`);
-    const aliases = texts(reply);
-    if (aliases.length === 0) break;
-    const hashes = new Set(aliases.map((alias) => alias.slice(1, alias.indexOf("."))));
-    const users = [...hashes].map((hash) => keys.home(`u:${hash}`));
-    await home.run(sweepUsersScript, [index, ...users], [lease, ...aliases]);
-  }
-  await home.call("UNLINK", index, values, ...listKeys(keys, "channels", lease));
-}
-
-/** What of a connection changes: its subscriptions and its queue. */
-function fingerprintOf({ subscriptions, outbound }: Session): number {
-  return subscriptions.size * UINT32_BOUND + Math.min(outbound.queuedBytes, UINT32_BOUND - 1);
-}
-
-function* fingerprints(places: ReadonlyMap<string, Place>): Generator<readonly [string, number]> {
-  for (const [id, { session }] of places) yield [id, fingerprintOf(session)];
-}
-
-function channelEntry(subscribers: number | null): ListEntry | null {
-  if (subscribers === null) return null;
-  return { fingerprint: subscribers, alias: "", text: String(subscribers) };
-}
-
-function* subscriberCounts(local: LocalDirectory): Generator<readonly [string, number]> {
-  for (const name of local.channelNames()) yield [name, local.subscriberCount(name) ?? 0];
-}
-
-function nameAndCount({ name, subscribers }: ChannelSummary): readonly [string, number] {
-  return [name, subscribers];
 }

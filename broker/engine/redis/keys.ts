@@ -18,13 +18,14 @@ import { partitionOf, partitionTags } from "./partition-map.ts";
  * <lease> names a run of a node as long as it keeps its lease:
  *
  *   tw:{p0}:nodes              set: who has a lease, or had one and is not found dead yet
- *   tw:{p0}:lease:<lease>      string that expires
+ *   tw:{p0}:lease:<lease>      string that expires: how the node routes channels
  *   tw:{p0}:dead               set: whose entries are to be deleted
  *   tw:{p0}:claim:<lease>      string that expires: somebody deletes them now
  *   tw:{p0}:gone:<lease>       string that expires: they were deleted
  *   tw:{p0}:connections:<lease>:{i,v}  sorted set and hash: a node's connections by id and by user
  *   tw:{p0}:channels:<lease>:{i,v}     the same: its channels
  *   tw:{p0}:u:<hash>           hash: connections of a user, by lease
+ *   tw:{p0}:uncounted          set that expires: runs that have yet to write those again, after Redis lost its data
  *   tw:{p0}:revoked            sorted set: users and tokens revoked, by time
  *   tw:{p0}:disconnected       sorted set: users disconnected of late, by time
  *   tw:{p0}:control            pub/sub channel of all nodes
@@ -98,6 +99,11 @@ export class Keys {
   /** Of a channel that does not share its partition's. */
   ownPubsub(partition: number, hash: string): string {
     return `${this.pubsub(partition)}:${hash}`;
+  }
+
+  /** Pub/sub channel of one run of a node; without a name, what those begin with. */
+  nodeControl(incarnation = ""): string {
+    return this.home(`control:${incarnation}`);
   }
 
   canary(node: string, shard: number): string {

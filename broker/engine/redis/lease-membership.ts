@@ -3,7 +3,8 @@ import type { Clock, Logger } from "../../ports.ts";
 import type { TraceRequest } from "../../tracing/bus-tracer.ts";
 import type { TraceRuleChange } from "../../tracing/debug-rules.ts";
 import { Control } from "./control.ts";
-import { RedisDirectory, sweepDirectory } from "./directory.ts";
+import { sweepDirectory } from "./directory-sweep.ts";
+import { RedisDirectory } from "./directory.ts";
 import type { Keys } from "./keys.ts";
 import { Home, messageOf } from "./lease-home.ts";
 import type { ShardOf } from "./lease-home.ts";
@@ -15,6 +16,7 @@ import { Lease } from "./lease.ts";
 import type { LeaseLoss } from "./lease.ts";
 import { Presence } from "./presence.ts";
 import { Questions } from "./questions.ts";
+import { Recount } from "./recount.ts";
 import type { Shard } from "./shard.ts";
 
 /** A node that stops leaves nothing behind if it can do so in this time; else the others clean up. */
@@ -34,6 +36,10 @@ export interface MembershipOptions {
   readonly shardOf: ShardOf;
   /** Name of this run of this node. */
   readonly incarnation: string;
+  /** How this node routes channels. */
+  readonly routing: string;
+  /** Other nodes are there that this one must not work beside: why, in words. */
+  readonly refused: (reason: string) => void;
   /** Whether this node may work with the data in Redis. */
   readonly isAllowed: () => boolean;
   /** A node asks for this one's part of a trace. */
@@ -83,6 +89,8 @@ export class Membership {
         isAllowed: options.isAllowed,
         renewed: () => this.#renewed(),
         lost: (loss) => this.#lost(loss),
+        refused: options.refused,
+        foundErased: () => void this.#control?.tellErased(),
       },
     });
     this.#lease = lease;
@@ -108,6 +116,12 @@ export class Membership {
       questions,
       home: this.#home,
       lease: this.#lease,
+      recount: new Recount({
+        ...this.#options,
+        home: this.#home,
+        lease: this.#lease,
+        timings: this.#timings,
+      }),
       timings: this.#timings,
     });
     this.#control = control;
@@ -130,7 +144,7 @@ export class Membership {
     this.#isStarted = true;
     this.#sweeper.start();
     this.#directory?.start();
-    await Promise.all([this.#lease.start(), this.#control?.sync()]);
+    await Promise.all([this.#lease.start(), this.#control?.orders.sync()]);
   }
 
   /** A partition is on this shard now. */
@@ -151,7 +165,7 @@ export class Membership {
     this.#sweeper.interrupted();
     this.#directory?.interrupted();
     void this.#lease.renew();
-    void this.#control?.sync();
+    void this.#control?.orders.sync();
   }
 
   /** Takes a pub/sub message; false when it is not for this. */
@@ -162,7 +176,7 @@ export class Membership {
   #renewed(): void {
     this.presence.flush();
     void this.#directory?.write();
-    const audits = [this.presence, this.#directory, this.#control];
+    const audits = [this.presence, this.#directory, this.#control?.orders];
     void Promise.allSettled(audits.map(async (part) => part?.audit())).then((outcomes) => {
       for (const outcome of outcomes) {
         if (outcome.status === "fulfilled") continue;
@@ -175,7 +189,7 @@ export class Membership {
   /** A node has found that Redis lost its data; this one will find the same now. */
   async #wasErased(): Promise<void> {
     this.#isTold = true;
-    await this.#lease.renew();
+    await this.#lease.renewAfresh();
     this.#isTold = false;
   }
 
@@ -189,6 +203,8 @@ export class Membership {
   /** Leaves the others, and takes along what it has in Redis. */
   async stop(): Promise<void> {
     this.#sweeper.stop();
+    // Who listens while nobody has a lease is taken for a node that has lost its own.
+    this.#control?.assigned(null);
     const late = Promise.withResolvers<void>();
     const timer = setTimeout(late.resolve, LEAVE_MS);
     if (this.#lease.isHeld) await Promise.race([this.#leave(), late.promise]);

@@ -96,8 +96,8 @@ export class LeaseSweeper {
   /** Who has been without a lease for the grace period; null when it cannot be said. */
   async #overdue(): Promise<string[] | null> {
     const { lease, clock, timings } = this.#options;
-    const suspects = lease.takeSuspects();
-    const view = await lease.read();
+    const suspects = lease.view.takeSuspects();
+    const view = await lease.view.read();
     if (view === null) return null;
     const nowMs = clock.nowMs();
     for (const name of view.standing) this.#expiredSinceMs.delete(name);

@@ -11,6 +11,8 @@ export interface LeaseTimings {
   readonly sweepMs: number;
   /** What a node left is deleted once it has been seen without a lease for this long. */
   readonly graceMs: number;
+  /** After Redis lost its data, admissions wait this long for nodes that have not counted their connections anew. */
+  readonly recountMs: number;
   /** Least time between two reports of what changes all the time: subscribers, queues. */
   readonly reportMs: number;
 }
@@ -29,6 +31,7 @@ export function leaseTimings(leaseMs = DEFAULT_LEASE_MS): LeaseTimings {
     viewMs: leaseMs / 12,
     sweepMs: leaseMs / 3,
     graceMs: leaseMs / 2,
+    recountMs: leaseMs / 3,
     reportMs: leaseMs / 12,
   };
 }

@@ -2,8 +2,10 @@ import type { Clock, Logger } from "../../ports.ts";
 import type { Keys } from "./keys.ts";
 import { failureKind, messageOf, texts } from "./lease-home.ts";
 import type { Home } from "./lease-home.ts";
-import { renewScript, viewScript } from "./lease-scripts.ts";
+import { renewScript } from "./lease-scripts.ts";
 import type { LeaseTimings } from "./lease-timings.ts";
+import { LeaseView, nodeOf, runOf } from "./lease-view.ts";
+import { describeDifference } from "./routing-table.ts";
 
 /**
  * How what this node keeps in Redis was lost:
@@ -19,6 +21,10 @@ export interface LeaseHost {
   renewed(): void;
   /** What the node kept in Redis is gone, and is to be written anew under the lease of now. */
   lost(loss: LeaseLoss): void;
+  /** What other nodes kept is gone, as this one found when it took its first lease. */
+  foundErased(): void;
+  /** Nodes are there that route channels otherwise than this one, which therefore takes no lease: in what, in words. */
+  refused(reason: string): void;
 }
 
 export interface LeaseOptions {
@@ -26,27 +32,12 @@ export interface LeaseOptions {
   readonly keys: Keys;
   /** Name of this run of this node. */
   readonly incarnation: string;
+  /** How this node routes channels: see `routingText`. */
+  readonly routing: string;
   readonly timings: LeaseTimings;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly host: LeaseHost;
-}
-
-/** Who was there at one moment. */
-interface View {
-  readonly standing: ReadonlySet<string>;
-  readonly expired: ReadonlySet<string>;
-  readonly readAtMs: number;
-}
-
-/** The run of a node that a lease is of. */
-export function runOf(lease: string): string {
-  return lease.slice(0, lease.lastIndexOf("."));
-}
-
-/** The name of the node that a run is of. */
-export function nodeOf(run: string): string {
-  return run.slice(0, run.lastIndexOf("."));
 }
 
 /**
@@ -55,20 +46,21 @@ export function nodeOf(run: string): string {
  * for dead takes a new lease, under another name, so that what is deleted of the old one is not the new.
  */
 export class Lease {
+  readonly view: LeaseView;
   readonly #options: LeaseOptions;
   #generation = 1;
   #isHeld = false;
+  /** It has had a lease: from then on, who routes otherwise is not let in. */
+  #hasJoined = false;
   readonly #taken = Promise.withResolvers<void>();
   #timer: ReturnType<typeof setTimeout> | null = null;
   #isStopped = false;
   #renewal: Promise<boolean> | null = null;
-  #reading: Promise<View | null> | null = null;
-  #view: View | null = null;
   #wasReported = false;
-  readonly #suspects = new Set<string>();
 
   constructor(options: LeaseOptions) {
     this.#options = options;
+    this.view = new LeaseView(options);
   }
 
   /** Name of the lease; part of keys and values. */
@@ -83,10 +75,10 @@ export class Lease {
 
   /** Whether a lease is or was this process's. */
   isOwn(name: string): boolean {
-    return name.startsWith(`${this.#options.incarnation}.`);
+    return this.view.isOwn(name);
   }
 
-  /** Takes the lease and keeps it. Resolves when it has been taken for the first time. */
+  /** Takes the lease and keeps it. Resolves when it has been taken for the first time, or refused. */
   start(): Promise<void> {
     void this.renew();
     return this.#taken.promise;
@@ -107,14 +99,20 @@ export class Lease {
     return this.#renewal;
   }
 
+  /** The same, by a renewal that begins now: one on its way may have been before what is asked about. */
+  async renewAfresh(): Promise<boolean> {
+    await this.#renewal;
+    return this.renew();
+  }
+
   async #renewOnce(): Promise<boolean> {
     const { timings, logger, host } = this.#options;
     if (this.#timer !== null) clearTimeout(this.#timer);
     let isRenewed = false;
     try {
-      await this.#take();
-      isRenewed = true;
+      isRenewed = await this.#take();
       this.#wasReported = false;
+      this.#taken.resolve();
     } catch (error) {
       // A server that cannot be reached is reported as such, once.
       const isNews = !this.#wasReported && failureKind(error) !== "unsent";
@@ -126,108 +124,64 @@ export class Lease {
     if (this.#isStopped) return false;
     const nextMs = isRenewed ? timings.renewMs : timings.retryMs;
     this.#timer = setTimeout(() => void this.renew(), nextMs);
-    if (isRenewed) {
-      this.#taken.resolve();
-      host.renewed();
-    }
+    if (isRenewed) host.renewed();
     return isRenewed;
   }
 
-  async #take(): Promise<void> {
-    const { home, keys, timings, logger, host } = this.#options;
+  /** False when nodes are there that it must not join. */
+  async #take(): Promise<boolean> {
+    const { logger, host } = this.#options;
     for (;;) {
       const { name } = this;
-      const reply = await home.run(
-        renewScript,
-        [
-          keys.home(`lease:${name}`),
-          keys.home("nodes"),
-          keys.home("dead"),
-          keys.home(`gone:${name}`),
-        ],
-        [name, String(timings.leaseMs)],
-      );
-      if (this.#isStopped) return;
+      const reply = await this.#send(name);
+      if (this.#isStopped) return false;
+      if (Array.isArray(reply)) {
+        host.refused(this.#refusal(texts(reply)));
+        return false;
+      }
       const isCondemned = reply === 2;
       if (isCondemned) this.#generation++;
       else if (reply === 1 || !this.#isHeld) {
         this.#isHeld = true;
-        return;
+        this.#hasJoined = true;
+        if (reply === 3) host.foundErased();
+        return true;
       }
       const loss = isCondemned ? "swept" : "erased";
       logger.log("warn", "lease_lost", { lease: name, loss });
       this.#isHeld = !isCondemned;
       host.lost(loss);
-      if (!isCondemned) return;
+      if (!isCondemned) return true;
     }
   }
 
-  /** Who is there, not older than the timings allow; when it cannot be read, as last read, or null. */
-  view(): Promise<View | null> {
-    const { clock, timings } = this.#options;
-    const view = this.#view;
-    if (view !== null && clock.nowMs() - view.readAtMs < timings.viewMs) {
-      return Promise.resolve(view);
-    }
-    return this.read().then((fresh) => fresh ?? this.#view);
+  #send(name: string): Promise<unknown> {
+    const { home, keys, timings, incarnation, routing } = this.#options;
+    const [lease, gone] = [keys.home(`lease:${name}`), keys.home(`gone:${name}`)];
+    return home.run(
+      renewScript,
+      [lease, keys.home("nodes"), keys.home("dead"), gone, keys.home("uncounted")],
+      [
+        name,
+        String(timings.leaseMs),
+        incarnation,
+        this.#isHeld ? "1" : "0",
+        String(timings.recountMs),
+        home.shard.isCluster ? "shardchannels" : "channels",
+        keys.nodeControl(),
+        routing,
+        this.#hasJoined ? "" : keys.home("lease:"),
+        ...this.view.peers,
+      ],
+    );
   }
 
-  /** Who is there now; null when it cannot be read. Never rejects. */
-  read(): Promise<View | null> {
-    this.#reading ??= this.#readOnce().finally(() => {
-      this.#reading = null;
-    });
-    return this.#reading;
-  }
-
-  async #readOnce(): Promise<View | null> {
-    const { home, keys, clock, logger } = this.#options;
-    const readAtMs = clock.nowMs();
-    try {
-      const reply = await home.run(viewScript, [keys.home("nodes")], [keys.home("lease:")]);
-      const [standing, expired] = (reply as [Buffer[], Buffer[]]).map((list) => texts(list));
-      this.#view = { standing: new Set(standing), expired: new Set(expired), readAtMs };
-      return this.#view;
-    } catch (error) {
-      logger.log("debug", "leases_not_read", { error: messageOf(error) });
-      return null;
-    }
-  }
-
-  /** Names of the other nodes' leases that stand, as far as is known. */
-  async others(): Promise<string[]> {
-    const view = await this.view();
-    return view === null ? [] : [...view.standing].filter((name) => !this.isOwn(name));
-  }
-
-  /**
-   * Tells whose entries count. A name not heard of before may be a node that has just started, so it is
-   * looked for again. While that cannot be read, everybody counts who was not seen without a lease.
-   */
-  async judge(names: ReadonlySet<string>): Promise<(name: string) => boolean> {
-    const beganMs = this.#options.clock.nowMs();
-    let view = await this.view();
-    if (view === null) return () => true;
-    const known = view;
-    const isUnknown = (name: string): boolean =>
-      !known.standing.has(name) && !known.expired.has(name);
-    if (view.readAtMs < beganMs && [...names].some(isUnknown)) {
-      // A reading under way may have been before the entry was written.
-      await this.#reading;
-      view = await this.read();
-      if (view === null) return (name) => !known.expired.has(name);
-    }
-    const { standing, expired } = view;
-    for (const name of names) {
-      if (!standing.has(name) && !expired.has(name)) this.#suspects.add(name);
-    }
-    return (name) => standing.has(name);
-  }
-
-  /** Names found on entries that no node goes by; the sweeper looks after them. */
-  takeSuspects(): string[] {
-    const suspects = [...this.#suspects];
-    this.#suspects.clear();
-    return suspects;
+  #refusal([lease = "", routing = ""]: readonly string[]): string {
+    const { timings } = this.#options;
+    return (
+      `${describeDifference(this.#options.routing, routing)}, on node "${nodeOf(runOf(lease))}": it must be the ` +
+      `same on all nodes that share a redisPrefix. To change it, stop all of them first; one that crashed is ` +
+      `gone after ${timings.leaseMs / 1000} s`
+    );
   }
 }

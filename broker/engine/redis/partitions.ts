@@ -118,7 +118,8 @@ export class Partitions {
     const { keys, engine } = this.#options;
     const { logger } = engine;
     try {
-      this.#mismatch ??= await checkSharedConfig(shard, keys);
+      const mismatch = await checkSharedConfig(shard, keys);
+      if (mismatch !== null) this.refuse(mismatch);
       await checkServerSettings(shard, logger);
     } catch (error) {
       this.#checked.delete(shard);
@@ -128,8 +129,13 @@ export class Partitions {
       return;
     }
     this.#firstCheck.resolve();
-    if (this.#mismatch === null || this.#isStopped) return;
-    logger.log("error", "redis_config_mismatch", { error: this.#mismatch });
+  }
+
+  /** This node must not work with this data. */
+  refuse(reason: string): void {
+    if (this.#mismatch !== null || this.#isStopped) return;
+    this.#mismatch = reason;
+    this.#options.engine.logger.log("error", "redis_config_mismatch", { error: reason });
   }
 
   #createTopology(): Topology {

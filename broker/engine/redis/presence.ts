@@ -117,7 +117,7 @@ export class Presence {
     }
     // This node knows its own better: changes may be on their way.
     const others = entries.filter((entry) => !lease.isOwn(entry.lease));
-    const isAlive = await lease.judge(new Set(others.map((entry) => entry.lease)));
+    const isAlive = await lease.view.judge(new Set(others.map((entry) => entry.lease)));
     const members = this.#partitions.get(partition)?.members(name) ?? [];
     for (const entry of others) if (isAlive(entry.lease)) members.push(entry.member);
     return members;

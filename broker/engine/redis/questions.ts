@@ -10,7 +10,7 @@ import type { ControlMessage } from "./control-message.ts";
 import type { Keys } from "./keys.ts";
 import { messageOf } from "./lease-home.ts";
 import type { Home } from "./lease-home.ts";
-import { nodeOf, runOf } from "./lease.ts";
+import { nodeOf, runOf } from "./lease-view.ts";
 import type { Lease } from "./lease.ts";
 import { Poll } from "./question-poll.ts";
 
@@ -145,7 +145,7 @@ export class Questions {
 
   /** Runs that have a lease now; null when that cannot be said. */
   async #standing(): Promise<ReadonlySet<string> | null> {
-    const view = await this.#options.lease.read();
+    const view = await this.#options.lease.view.read();
     return view === null ? null : new Set([...view.standing].map(runOf));
   }
 

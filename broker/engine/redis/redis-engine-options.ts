@@ -1,6 +1,7 @@
 import type { Clock, Logger } from "../../ports.ts";
 import type { ShardAddress } from "./connection.ts";
 import type { MembershipStats } from "./lease-membership.ts";
+import type { RoutedPattern } from "./routing-table.ts";
 
 /** Where Redis is: servers that share the partitions for good, or a cluster that moves them. */
 export type RedisTopologyOptions =
@@ -14,6 +15,8 @@ export type RedisTopologyOptions =
 export interface RedisEngineOptions {
   readonly topology: RedisTopologyOptions;
   readonly prefix: string;
+  /** What says how channels are routed, as `Namespaces` takes it; default: all share their partition's. */
+  readonly namespaces?: readonly RoutedPattern[];
   readonly partitions: number;
   readonly node: string;
   readonly clock: Clock;

@@ -1,7 +1,5 @@
-import { Code } from "../../../protocol/codes.ts";
 import type { HistoryResult } from "../../../protocol/messages/history.ts";
 import type { PresenceMember } from "../../../protocol/messages/presence.ts";
-import { BrokerError } from "../../api.ts";
 import type { ShardHealth } from "../../api.ts";
 import type { Directory, LocalDirectory } from "../../directory.ts";
 import { readHistory } from "../../history.ts";
@@ -9,23 +7,21 @@ import type { NamespaceOptions } from "../../namespace.ts";
 import type { EngineTracer, TracePeers } from "../../tracing/bus-tracer.ts";
 import type { PublishTrace } from "../../tracing/publish-trace.ts";
 import type { Engine, HistoryQuery, PublishAck } from "../engine.ts";
-import { randomId } from "../epoch.ts";
 import type { Stream } from "../stream.ts";
-import { Attachments } from "./attachments.ts";
-import { Auditor } from "./auditor.ts";
-import { EngineTracing } from "./engine-tracing.ts";
-import { Inbox } from "./inbox.ts";
-import { Keys } from "./keys.ts";
+import type { Attachments } from "./attachments.ts";
+import type { Auditor } from "./auditor.ts";
+import { createParts } from "./engine-parts.ts";
+import type { EngineTracing } from "./engine-tracing.ts";
+import type { Intake } from "./intake.ts";
 import { asBrokerError } from "./lease-home.ts";
-import { Membership } from "./lease-membership.ts";
-import type { Partition } from "./partition.ts";
-import { Partitions } from "./partitions.ts";
-import { Reach, shardHealth } from "./reach.ts";
-import { noStats } from "./redis-engine-options.ts";
+import type { Membership } from "./lease-membership.ts";
+import type { Partitions } from "./partitions.ts";
+import { shardHealth } from "./reach.ts";
+import type { Reach } from "./reach.ts";
 import type { RedisEngineOptions, RedisEngineStats } from "./redis-engine-options.ts";
-import { RedisStream } from "./redis-stream.ts";
-import type { Shard } from "./shard.ts";
-import { StreamReader } from "./stream-reader.ts";
+import type { RedisStream } from "./redis-stream.ts";
+import type { StreamReader } from "./stream-reader.ts";
+import type { Streams } from "./streams.ts";
 
 export type {
   RedisEngineOptions,
@@ -36,112 +32,35 @@ export type {
 /** `start` waits this long for Redis, so that a wrong configuration stops it. */
 const START_WINDOW_MS = 1500;
 
-const DAY_MS = 86_400_000;
-
 /** Streams shared by all nodes through Redis. */
 export class RedisEngine implements Engine {
   readonly name = "redis";
   readonly stats: RedisEngineStats;
   readonly #options: RedisEngineOptions;
-  readonly #keys: Keys;
   readonly #partitions: Partitions;
-  readonly #streams = new Map<string, RedisStream>();
+  readonly #streams: Streams;
+  readonly #intake: Intake;
   readonly #reader: StreamReader;
-  readonly #inbox: Inbox;
   readonly #attachments: Attachments;
   readonly #auditor: Auditor;
   readonly #membership: Membership;
   readonly #reach: Reach;
   readonly #tracing: EngineTracing;
-  #nextId = 1;
   #onUnknown: (channel: string) => void = () => {};
 
   constructor(options: RedisEngineOptions) {
     this.#options = options;
-    this.stats = options.stats ?? noStats();
-    this.#keys = new Keys(options.prefix, options.partitions);
-    // A node that comes back is another: what it had under way is not its any more.
-    const incarnation = `${options.node}.${randomId(8)}`;
-    this.#partitions = new Partitions({
-      engine: options,
-      keys: this.#keys,
-      incarnation,
-      stats: this.stats,
-      host: {
-        message: (channel, message) => {
-          if (!this.#membership.received(channel, message)) this.#inbox.received(channel, message);
-        },
-        assigned: (partition, shard) => this.#membership.assigned(partition, shard),
-        commonMs: () => this.#tracing.commonMs(),
-        settled: (partition, batch, outcome) => this.#tracing.settled(partition, batch, outcome),
-        lost: () => this.#reach.lost(),
-        resubscribed: (shard) => {
-          this.#membership.resubscribed(shard);
-          this.#tracing.resubscribed(shard);
-          this.#reach.regained();
-          this.#auditor.audit((stream) => this.#partitionOf(stream).shard === shard);
-        },
-        subscribed: ({ index }, own) =>
-          this.#auditor.audit((stream) => stream.partition === index && stream.ownPubsub === own),
-      },
-    });
-    this.#tracing = new EngineTracing({
-      engine: options,
-      incarnation,
-      partitionOf: (channel) => this.#keys.partition(channel),
-      shardAt: (partition) => this.#partitions.shardAt(partition),
-      ask: (producer, request) => this.#membership.askTrace(producer, request),
-      tellRule: (change) => this.#membership.tellTraceRule(change),
-    });
-    this.#reach = new Reach({
-      partitionCount: options.partitions,
-      shardAt: (partition) => this.#partitions.shardAt(partition),
-    });
-    this.#reader = new StreamReader({
-      keys: this.#keys,
-      shardOf: (stream) => this.#shardOf(stream),
-      pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
-      clock: options.clock,
-      logger: options.logger,
-      stats: this.stats,
-    });
-    this.#inbox = new Inbox({
-      keys: this.#keys,
-      incarnation,
-      streams: this.#streams,
-      reader: this.#reader,
-      openUnknown: (channel) => this.#onUnknown(channel),
-      clock: options.clock,
-      logger: options.logger,
-    });
-    this.#attachments = new Attachments({
-      partitions: this.#partitions,
-      reader: this.#reader,
-      inbox: this.#inbox,
-      clock: options.clock,
-      giveUpMs: options.giveUpMs,
-    });
-    this.#auditor = new Auditor({
-      keys: this.#keys,
-      streams: () => this.#streams.values(),
-      shardOf: (stream) => this.#partitionOf(stream).shard,
-      heal: (stream) => this.#reader.heal(stream),
-      clock: options.clock,
-    });
-    this.#membership = new Membership({
-      traceAsked: (request) => this.#tracing.asked(request),
-      traceRuleChanged: (change) => this.#tracing.ruleChanged(change),
-      commonMs: () => this.#tracing.commonMs(),
-      keys: this.#keys,
-      shardOf: (partition) => this.#partitions.shardAt(partition),
-      incarnation,
-      isAllowed: () => this.#partitions.mismatch === null,
-      clock: options.clock,
-      logger: options.logger,
-      stats: this.stats,
-      leaseMs: options.leaseMs,
-      revocationTtlMs: options.revocationTtlMs ?? DAY_MS,
-    });
+    const parts = createParts(options, (channel) => this.#onUnknown(channel));
+    this.stats = parts.stats;
+    this.#partitions = parts.partitions;
+    this.#streams = parts.streams;
+    this.#intake = parts.intake;
+    this.#reader = parts.reader;
+    this.#attachments = parts.attachments;
+    this.#auditor = parts.auditor;
+    this.#membership = parts.membership;
+    this.#reach = parts.reach;
+    this.#tracing = parts.tracing;
   }
 
   createDirectory(local: LocalDirectory): Directory {
@@ -155,7 +74,7 @@ export class RedisEngine implements Engine {
   /**
    * Connects, and joins the other nodes. Redis need not be there yet: then it goes on in the background after a
    * short while, and `isReady` says so.
-   * @throws Error when the data in Redis was made with other partitions
+   * @throws Error when the data in Redis was made with other partitions, or the nodes there route channels otherwise
    */
   async start(): Promise<void> {
     this.#partitions.start();
@@ -164,10 +83,12 @@ export class RedisEngine implements Engine {
     const wait = Promise.withResolvers<void>();
     const timer = setTimeout(wait.resolve, this.#options.startWindowMs ?? START_WINDOW_MS);
     await Promise.race([this.#partitions.firstCheck, wait.promise]);
-    const { mismatch } = this.#partitions;
     // Who is let in before the others can count it is let in on top of the limits.
-    if (mismatch === null) await Promise.race([this.#membership.start(), wait.promise]);
+    if (this.#partitions.mismatch === null) {
+      await Promise.race([this.#membership.start(), wait.promise]);
+    }
     clearTimeout(timer);
+    const { mismatch } = this.#partitions;
     if (mismatch === null) return;
     await this.stop();
     throw new Error(mismatch);
@@ -197,35 +118,16 @@ export class RedisEngine implements Engine {
     this.#reach.onChanged(changed);
   }
 
-  #shardOf(stream: RedisStream): Shard {
-    const { shard } = this.#partitionOf(stream);
-    if (shard === null) throw new BrokerError(Code.unavailable);
-    return shard;
-  }
-
-  #partitionOf(stream: RedisStream): Partition {
-    return this.#partitions.at(stream.partition);
-  }
-
   open(name: string, options: NamespaceOptions): RedisStream {
-    let stream = this.#streams.get(name);
-    if (stream === undefined) {
-      const { clock, channelIdleMs } = this.#options;
-      const nowMs = clock.nowMs();
-      stream = new RedisStream(name, this.#nextId++, this.#keys, options, nowMs, channelIdleMs);
-      this.#streams.set(name, stream);
-    }
-    return stream;
+    return this.#streams.open(name, options);
   }
 
   close(stream: Stream): void {
-    this.#streams.delete(stream.name);
+    this.#streams.close(stream);
   }
 
   isIdle(stream: Stream, nowMs: number): boolean {
-    const own = stream as RedisStream;
-    // Redis keeps the position: this node may forget the stream as soon as nobody uses it.
-    return own.phase === "detached" && nowMs - own.lastUsedMs > 10_000;
+    return this.#streams.isIdle(stream as RedisStream, nowMs);
   }
 
   onUnknownChannel(open: (channel: string) => void): void {
@@ -260,35 +162,7 @@ export class RedisEngine implements Engine {
     trace: PublishTrace | null = null,
   ): number {
     const own = stream as RedisStream;
-    const { mismatch } = this.#partitions;
-    if (mismatch !== null) {
-      ack?.publishFailed(requestId, new BrokerError(Code.unavailable, mismatch));
-      return 0;
-    }
-    own.lastUsedMs = this.#options.clock.nowMs();
-    const { ordered, plain } = this.#partitionOf(own);
-    const outbox = own.isRecoverable ? ordered : plain;
-    // Without an acknowledgement to wait for, being taken in is all that is told.
-    const isAwaited = own.options.ack !== "none";
-    const waiting = isAwaited ? ack : null;
-    const refusal = outbox.add(
-      own,
-      source,
-      start,
-      end,
-      meta,
-      publicationId,
-      waiting,
-      requestId,
-      trace,
-    );
-    if (refusal !== null) {
-      this.#tracing.refused(own, end - start, refusal.info.name, trace);
-      ack?.publishFailed(requestId, refusal);
-      return 0;
-    }
-    if (own.isLocalFirst) this.#inbox.publishedHere(own, source, start, end, meta, trace);
-    if (!isAwaited) ack?.published(requestId, 0, "");
+    this.#intake.publish(own, source, start, end, meta, publicationId, ack, requestId, trace);
     return 0;
   }
 
@@ -313,7 +187,7 @@ export class RedisEngine implements Engine {
   }
 
   sweep(nowMs: number): void {
-    for (const stream of this.#streams.values()) stream.log.trim(nowMs);
+    this.#streams.trim(nowMs);
     this.#partitions.expire();
   }
 }

@@ -9,6 +9,7 @@ import {
   isNoScript,
   isReadOnly,
   openConnection,
+  replaceConnection,
 } from "./connection.ts";
 import type { ShardAddress } from "./connection.ts";
 import type { Script } from "./scripts.ts";
@@ -209,7 +210,7 @@ export class Shard {
       return await pending;
     } catch (error) {
       const isTimeout = error instanceof Error && error.message === "Command timed out";
-      if ((isTimeout || isReadOnly(error)) && !this.#isStopped) redis.disconnect(true);
+      if ((isTimeout || isReadOnly(error)) && !this.#isStopped) replaceConnection(redis);
       if (isMoved(error)) this.#host.moved();
       throw error;
     }

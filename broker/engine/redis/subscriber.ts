@@ -1,7 +1,7 @@
 import type { Redis } from "ioredis";
 
 import type { Clock } from "../../ports.ts";
-import { closeConnection, failureOf, openConnection } from "./connection.ts";
+import { closeConnection, failureOf, openConnection, replaceConnection } from "./connection.ts";
 import type { ShardAddress } from "./connection.ts";
 
 /** A subscriber connection whose canary has not come back for this long is dead: two are missing, and the third. */
@@ -158,7 +158,7 @@ export class Subscriber {
       }
     } catch (error) {
       this.#host.failed(error as Error);
-      if (!this.#isStopped) this.#redis.disconnect(true);
+      if (!this.#isStopped) replaceConnection(this.#redis);
       return false;
     }
     for (const channel of done) {
@@ -215,7 +215,7 @@ export class Subscriber {
     const silentMs = this.#host.clock.nowMs() - this.#lastCanaryMs;
     if (silentMs > CANARY_TIMEOUT_MS) {
       this.#host.dead(silentMs);
-      this.#redis.disconnect(true);
+      replaceConnection(this.#redis);
       return;
     }
     this.#host.sendCanary().catch((error: Error) => {

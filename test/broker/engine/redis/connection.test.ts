@@ -1,9 +1,15 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 
-import { closeConnection, openConnection } from "../../../../broker/engine/redis/connection.ts";
+import {
+  closeConnection,
+  openConnection,
+  replaceConnection,
+} from "../../../../broker/engine/redis/connection.ts";
+import { FaultProxy } from "../../../support/fault-proxy.ts";
 import { describeWithRedis } from "../../../support/redis/binary.ts";
 import { startSentinel } from "../../../support/redis/sentinel.ts";
 import type { RedisSentinel } from "../../../support/redis/sentinel.ts";
+import { startRedis } from "../../../support/redis/start-redis.ts";
 import { waitUntil } from "../../../support/redis/wait.ts";
 
 const START_LIMIT_MS = 60_000;
@@ -41,5 +47,26 @@ describeWithRedis("a connection to a master that Sentinels name", () => {
     expect(redis.status).toBe("end");
     await sentinel.servers[0].command("PING");
     expect(redis.status).toBe("end");
+  });
+});
+
+describeWithRedis("a connection that carries nothing any more", () => {
+  test("is given up once, however many commands find that out, and made anew each time", async () => {
+    await using server = await startRedis();
+    await using proxy = await FaultProxy.start(server.port);
+    const url = `redis://127.0.0.1:${proxy.port}`;
+    const redis = openConnection({ type: "url", url }, "test", () => {});
+    for (let round = 1; round <= 3; round++) {
+      await waitUntil("it is ready", () => redis.status === "ready");
+      expect(proxy.acceptedCount).toBe(round);
+      proxy.blackHole();
+      const { stream } = redis;
+      const before = stream.listenerCount("close");
+      for (let command = 0; command < 20; command++) replaceConnection(redis);
+      expect(stream.listenerCount("close")).toBe(before + 1);
+      await waitUntil("it is gone", () => redis.status !== "ready");
+      proxy.heal();
+    }
+    closeConnection(redis);
   });
 });
