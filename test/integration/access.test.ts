@@ -196,6 +196,19 @@ describe("the end of a token", () => {
     expect(ada.frames.at(-1)).toMatchObject({ type: "error", id: 0, code: 4109 });
   });
 
+  test("is the same in every frame that tells it: the token's own, without the tolerance [P-6.1] [P-6.8]", async () => {
+    const { node, clock, token } = await startAt();
+    await using _ = node;
+    await using ada = await ProtocolClient.connect(node.url, { token });
+    expect(ada.connected?.tokenExpiresInMs).toBe(600_000);
+    const newer = await signToken("ada", ALL, { expS: 300, nowMs: clock.wallMs() });
+    expect(await ada.refresh(newer)).toBe(300_000);
+    // Over, but within the tolerance; 0 would say that it never ends.
+    clock.advance(302_000);
+    await using late = await ProtocolClient.connect(node.url, { token: newer });
+    expect(late.connected?.tokenExpiresInMs).toBe(1);
+  });
+
   test("is put off by a refresh, and then told again", async () => {
     const { node, clock, token } = await startAt();
     await using _ = node;

@@ -51,17 +51,17 @@ describe("head sampling", () => {
   test.each([1, 0.3, 0.01])("of %d, with room for a few, skips periods and counts them", (rate) => {
     const sampler = new HeadSampler(rate, () => random.uint32() / 0x1_0000_0000);
     const publications = 100_000;
-    let chosen = 0;
+    let traced = 0;
     let skipped = 0;
     for (let place = 0; place < publications; place++) {
       if (--sampler.left !== 0) continue;
-      chosen++;
+      traced++;
       skipped += sampler.next();
-      if (chosen > 10) sampler.thin();
+      if (traced > 10) sampler.thin();
     }
-    expect(chosen).toBeLessThan(10 + Math.log2(publications * rate) + 2);
+    expect(traced).toBeLessThan(10 + Math.log2(publications * rate) + 2);
     // Those behind the last one chosen are not counted yet: up to about as many as before it.
-    expect(chosen + skipped).toBeWithin(publications * rate * 0.3, publications * rate + 2);
+    expect(traced + skipped).toBeWithin(publications * rate * 0.3, publications * rate + 2);
   });
 
   test("of 0.01 goes on within two periods once there is room again, however many were skipped", () => {

@@ -9,7 +9,12 @@ import type { TracedBroker } from "../../support/traced-broker.ts";
 
 /** So large that a few fill what the system holds for a client that does not read. */
 const BLOCK = new Uint8Array(256 * 1024);
-const LARGE = { maxPayloadBytes: BLOCK.length, maxMessageBytes: 4 * BLOCK.length } as const;
+const LARGE = {
+  maxPayloadBytes: BLOCK.length,
+  maxMessageBytes: 4 * BLOCK.length,
+  // Time is passed by talking.
+  commandRate: 0,
+} as const;
 const SLOW_MS = 50;
 
 /** Resolves when so much time has passed, by talking to the broker all the while. */
