@@ -212,9 +212,9 @@ async function main(): Promise<number> {
   for (const name of topologies) {
     const appendonly = random.chance(0.5);
     await using topology = await startTopology(name, { appendonly });
-    const options = { historySize: 5000 };
-    await using first = await startNode("first", { ...options, ...topology.config(0) });
-    await using second = await startNode("second", { ...options, ...topology.config(1) });
+    const config = { historySize: 5000 };
+    await using first = await startNode("first", { ...config, ...topology.config(0) });
+    await using second = await startNode("second", { ...config, ...topology.config(1) });
     const run = new ChaosRun(random, topology, [first, second]);
     const endMs = performance.now() + (minutes * 60_000) / topologies.length;
     print(`\n${name}, ${appendonly ? "with" : "without"} an append-only file`);
