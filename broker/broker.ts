@@ -140,6 +140,7 @@ export class Broker {
         slowMs: config.slowMs,
       },
       maxConnectionsPerUser: config.maxConnectionsPerUser,
+      tokenClockToleranceMs: config.tokenClockToleranceS * 1000,
     };
     engine.onUnknownChannel((name) => adopt(this.#context, name));
     tracer.connect(engine);

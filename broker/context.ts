@@ -27,4 +27,6 @@ export interface BrokerContext {
   /** What `connected` tells every client. */
   readonly limits: ConnectionLimits;
   readonly maxConnectionsPerUser: number;
+  /** How far past its own end a token is accepted; `expiresAtMs` of an identity includes it. */
+  readonly tokenClockToleranceMs: number;
 }

@@ -39,7 +39,7 @@ export interface Identity {
   /** `sub` of the token; null for an anonymous client. */
   readonly user: string | null;
   readonly grants: Grants;
-  /** Wall clock ms at which the token ends; 0 for never. */
+  /** Wall clock ms from which the token is refused, the tolerance for clocks included; 0 for never. */
   readonly expiresAtMs: number;
   /** `iat` in ms, 0 when absent: what revoke-by-user compares with. */
   readonly issuedAtMs: number;

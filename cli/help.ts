@@ -1,3 +1,4 @@
+import { nearest } from "../broker/config/suggest.ts";
 import type { Command } from "./command.ts";
 import { COMMANDS, isCommandName } from "./commands.ts";
 import { ExitCode, UsageError } from "./errors.ts";
@@ -12,12 +13,18 @@ export const help: Command = {
       await print(`${overview()}\n`);
       return ExitCode.done;
     }
-    if (!isCommandName(name)) throw new UsageError(`there is no command ${name}`);
+    if (!isCommandName(name)) throw new UsageError(unknownCommand(name));
     const command = await COMMANDS[name].load();
     await print(`${command.help()}\n`);
     return ExitCode.done;
   },
 };
+
+/** What to say of a command that there is not. */
+export function unknownCommand(name: string): string {
+  const hint = name.startsWith("-") ? null : nearest(name, Object.keys(COMMANDS));
+  return `there is no command ${name}${hint === null ? "" : `; did you mean ${hint}?`}`;
+}
 
 function overview(): string {
   const rows = Object.entries(COMMANDS).map(
@@ -30,8 +37,8 @@ usage: tickwire <command> [arguments]
 ${rows.join("\n")}
 
 \`tickwire <command> --help\` explains a command.
-pub, sub and demo reach the broker at --url, else TICKWIRE_URL, else
-ws://127.0.0.1:9300, and show it the token of --token, else TICKWIRE_TOKEN.
+pub, sub, slow, trace and transform reach the broker at --url, else TICKWIRE_URL,
+else port 9300 of this machine, and show it the token of --token, else TICKWIRE_TOKEN.
 
 Try it, in two terminals:
   tickwire serve

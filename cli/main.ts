@@ -1,8 +1,8 @@
 import { ConfigError } from "../broker/config/config-error.ts";
-import { nearest } from "../broker/config/suggest.ts";
 import { TickwireError } from "../client/index.ts";
 import { COMMANDS, isCommandName } from "./commands.ts";
 import { CliError, ExitCode, UsageError } from "./errors.ts";
+import { unknownCommand } from "./help.ts";
 import { print, say } from "./output.ts";
 
 /** `tickwire <command> [arguments]`: finds the command, runs it, and tells people what went wrong. */
@@ -27,11 +27,6 @@ function asksForHelp(argv: readonly string[]): boolean {
   const end = argv.indexOf("--");
   const options = end < 0 ? argv : argv.slice(0, end);
   return options.includes("--help") || options.includes("-h");
-}
-
-function unknownCommand(name: string): string {
-  const hint = name.startsWith("-") ? null : nearest(name, Object.keys(COMMANDS));
-  return `there is no command ${name}${hint === null ? "" : `; did you mean ${hint}?`}`;
 }
 
 /** One sentence for what was expected to happen; a defect of ours is named as one. Never a stack trace. */

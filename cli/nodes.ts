@@ -1,8 +1,8 @@
 import type { Subprocess } from "bun";
 
 import type { BrokerConfig } from "../broker/config/config.ts";
-import type { Logger } from "../broker/ports.ts";
-import { CliError } from "./errors.ts";
+import type { Logger, LogLevel } from "../broker/ports.ts";
+import { CliError, ExitCode } from "./errors.ts";
 
 /** A node that ends by itself is started again after this, twice as long each time, at most the second. */
 const FIRST_RESTART_MS = 100;
@@ -15,6 +15,7 @@ interface NodeProcess {
   readonly process: Subprocess<"ignore", "pipe", "inherit">;
   readonly listening: Promise<void>;
   readonly startedMs: number;
+  hasListened: boolean;
   /** We told it to end. */
   isEnding: boolean;
 }
@@ -31,6 +32,7 @@ export class NodeGroup {
   readonly #nodes: (NodeProcess | null)[];
   readonly #ended = Promise.withResolvers<void>();
   #restartMs = FIRST_RESTART_MS;
+  #isStarting = false;
   #isEnding = false;
   #work: Promise<void> = Promise.resolve();
   readonly port: number;
@@ -43,18 +45,27 @@ export class NodeGroup {
     this.port = config.port === 0 ? freePort(config.host) : config.port;
   }
 
-  /** Starts all nodes and resolves when all listen. @throws CliError when one ends instead */
-  async start(): Promise<void> {
+  /**
+   * Starts all nodes, and resolves with null when all listen. When one ends instead, all are ended, and it
+   * resolves with the exit code to end with: the node itself has said why.
+   * @throws CliError when a node ended without a word, of a signal say
+   */
+  async start(): Promise<number | null> {
+    this.#isStarting = true;
     for (let index = 0; index < this.#nodes.length; index++) {
       const node = this.#spawn(index);
       this.#nodes[index] = node;
       try {
         await node.listening;
       } catch {
+        const wasToldToEnd = this.#isEnding;
         await this.#endAll();
-        throw new CliError("a node could not start; its reason is above");
+        if (wasToldToEnd) return ExitCode.done;
+        return toldCode(await node.process.exited);
       }
     }
+    this.#isStarting = false;
+    return null;
   }
 
   /** Resolves when all nodes have ended after a signal. */
@@ -99,9 +110,13 @@ export class NodeGroup {
       process: child,
       listening: listening.promise,
       startedMs: performance.now(),
+      hasListened: false,
       isEnding: false,
     };
-    void this.#relay(child, listening.resolve);
+    void this.#relay(child, () => {
+      spawned.hasListened = true;
+      listening.resolve();
+    });
     void child.exited.then((code) => {
       listening.reject(new Error(`exit code ${code}`));
       this.#onExit(spawned, code);
@@ -119,15 +134,28 @@ export class NodeGroup {
       rest = lines.pop() ?? "";
       for (const line of lines) {
         if (line.includes('"event":"listening"')) onListening();
-        else process.stdout.write(`${line}\n`);
+        else this.#tell(line);
       }
     }
+  }
+
+  /** Logs a line of a node in the form that was asked for; nodes themselves always speak JSON to us. */
+  #tell(line: string): void {
+    const entry = this.#config.log === "pretty" ? logEntry(line) : null;
+    if (entry === null) {
+      process.stdout.write(`${line}\n`);
+      return;
+    }
+    const { level, event, time: _, ...fields } = entry;
+    this.#logger.log(level, event, fields);
   }
 
   #onExit(node: NodeProcess, code: number): void {
     if (this.#nodes[node.index] !== node) return;
     this.#nodes[node.index] = null;
     if (node.isEnding || this.#isEnding) return;
+    // start() waits for it, and gives up.
+    if (this.#isStarting && !node.hasListened) return;
     if (performance.now() - node.startedMs > STABLE_MS) this.#restartMs = FIRST_RESTART_MS;
     const inMs = this.#restartMs;
     this.#restartMs = Math.min(LAST_RESTART_MS, this.#restartMs * 2);
@@ -178,6 +206,29 @@ function withoutFlags(argv: readonly string[]): string[] {
     else if (argument === flag && flag !== "--reuse-port") i++;
   }
   return kept;
+}
+
+interface LogEntry {
+  readonly level: LogLevel;
+  readonly event: string;
+  readonly time?: unknown;
+}
+
+/** Null for a line that is no entry of a log. */
+function logEntry(line: string): LogEntry | null {
+  try {
+    const entry = JSON.parse(line) as Partial<LogEntry> | null;
+    const isEntry = typeof entry?.level === "string" && typeof entry.event === "string";
+    return isEntry ? (entry as LogEntry) : null;
+  } catch {
+    return null; // Not JSON: somebody's own words on standard output.
+  }
+}
+
+/** The exit code of a node that has said on standard error why it ends. @throws CliError for any other */
+function toldCode(code: number): number {
+  if (code === ExitCode.failed || code === ExitCode.usage) return code;
+  throw new CliError(`a node ended with exit code ${code} before it listened`);
 }
 
 async function end(node: NodeProcess): Promise<void> {

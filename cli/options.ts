@@ -67,13 +67,21 @@ function explain(
   argv: readonly string[],
 ): string {
   // The sentence of the parser ends where its advice on quoting begins.
-  const sentence = error.message.replace(/\. (?:To specify|Did you forget)[\s\S]*$/, "");
+  const sentence = error.message.replace(/\.\s(?:To specify|Did you forget)[\s\S]*$/, "");
+  const [, dashed] = /^Option '(?:-\w, )?(--\S+)' argument is ambiguous/.exec(sentence) ?? [];
+  if (dashed !== undefined) {
+    return `${dashed} needs a value; one that begins with - is given as ${dashed}=<value>`;
+  }
   if (error.code !== "ERR_PARSE_ARGS_UNKNOWN_OPTION") return sentence;
   const unknown = argv.find((argument) => {
     const [, name] = /^--(?:no-)?([^=]+)/.exec(argument) ?? [];
     return name !== undefined && !Object.hasOwn(specs, name);
   });
-  if (unknown === undefined) return sentence;
+  if (unknown === undefined) {
+    const [, letter] = /'-?(.)'/.exec(sentence) ?? [];
+    if (letter === undefined) return sentence;
+    return `there is no option -${letter}; what begins with - and is no option goes after --`;
+  }
   const flag = unknown.replace(/=.*$/, "");
   const hint = nearest(flag, Object.keys(specs));
   return hint === null

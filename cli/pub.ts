@@ -28,7 +28,12 @@ const MAX_GIVE_UP_MS = 120_000;
 const MAX_CLIENT_BYTES = 64 * 1024 * 1024;
 
 const OPTIONS = {
-  file: { type: "string", short: "f", value: "<file>", text: "publish the lines of this file" },
+  file: {
+    type: "string",
+    short: "f",
+    value: "<file>",
+    text: "publish the lines of this file; - is standard input",
+  },
   rate: { type: "string", value: "<n>", text: "lines a second; default: as fast as it goes" },
   "pace-by": {
     type: "string",
@@ -96,7 +101,7 @@ Exit codes: 0 all published, 1 not all, 2 wrong usage, 130 interrupted.`,
       : new UnackedPublisher(client, channel);
     const startMs = performance.now();
     // Not over what somebody is typing.
-    const isTyped = input !== null && options.file === undefined && process.stdin.isTTY;
+    const isTyped = input !== null && (options.file ?? "-") === "-" && process.stdin.isTTY;
     const progress = new Progress(!isQuiet && !isTyped, () => statusLine(publisher, startMs));
     if (input === null) publisher.publish(Buffer.from(payload), 1);
     else await playLines(input, publisher, request.pace, interrupt);
@@ -105,7 +110,12 @@ Exit codes: 0 all published, 1 not all, 2 wrong usage, 130 interrupted.`,
     const elapsedMs = performance.now() - startMs;
     await client.close();
     progress.end();
-    if (!isQuiet) say(summary(publisher, elapsedMs));
+    if (!isQuiet) {
+      say(summary(publisher, elapsedMs));
+      if (request.pace instanceof RecordedPace && publisher.count > 0 && !request.pace.hasTimes) {
+        say(`note: no line has a number in the field ${options["pace-by"]}; nothing was paced`);
+      }
+    }
     if (interrupt.code !== null) return interrupt.code;
     if (publisher.failure !== null) throw failed(publisher, input?.name ?? null);
     return ExitCode.done;
@@ -134,6 +144,10 @@ function readRequest(argv: readonly string[]): Request {
   if (payload !== undefined && options.file !== undefined) {
     throw new UsageError("takes either a payload or --file");
   }
+  const ofLines = (["rate", "pace-by"] as const).find((name) => options[name] !== undefined);
+  if (payload !== undefined && ofLines !== undefined) {
+    throw new UsageError(`--${ofLines} is for lines, not for one payload`);
+  }
   return {
     options,
     channel: channelName(channel),
@@ -158,7 +172,7 @@ function readPace(options: Options): Pace {
 }
 
 function openInput(file: string | undefined): Input {
-  if (file === undefined) {
+  if (file === undefined || file === "-") {
     if (process.stdin.isTTY) say("reading lines from the terminal; Ctrl-D ends");
     return { stream: Bun.stdin.stream(), name: "standard input" };
   }

@@ -62,7 +62,8 @@ async function serveNodes(config: BrokerConfig, argv: readonly string[]): Promis
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.on(signal, () => group.onSignal(signal));
   }
-  await group.start();
+  const code = await group.start();
+  if (code !== null) return code;
   const { host } = config;
   const url = `ws://${host.includes(":") ? `[${host}]` : host}:${group.port}`;
   announce({ port: group.port, url }, config);

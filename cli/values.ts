@@ -34,7 +34,10 @@ export function durationMs(
 ): number {
   const ms = /^\d+(\.\d+)?$/.test(text) ? Number(text) * 1000 : parseDurationMs(text);
   if (ms !== null && ms > 0 && ms <= maxMs) return ms;
-  const limit = maxMs === Number.MAX_SAFE_INTEGER ? "" : `, at most ${maxMs / 1000}s`;
+  const limit =
+    maxMs === Number.MAX_SAFE_INTEGER
+      ? ""
+      : `, at most ${maxMs % 60_000 === 0 ? `${maxMs / 60_000}m` : `${maxMs / 1000}s`}`;
   throw new UsageError(
     `${flag} must be a duration such as 10s or 500ms${limit}; not ${JSON.stringify(text)}`,
   );

@@ -93,7 +93,7 @@ function accept(
       user,
       node: context.node,
       serverTimeMs: clock.wallMs(),
-      tokenExpiresInMs: remainingMs(identity, clock.wallMs()),
+      tokenExpiresInMs: tokenExpiresInMs(context, identity),
       limits: {
         ...context.limits,
         receiptIntervalMs: tracer.receiptIntervalMs(registry.size),
@@ -102,7 +102,12 @@ function accept(
   );
 }
 
-/** Time until the identity expires, ms; 0 when it never does. */
-export function remainingMs(identity: Identity, wallMs: number): number {
-  return identity.expiresAtMs === 0 ? 0 : Math.max(1, Math.round(identity.expiresAtMs - wallMs));
+/** Time until the token expires, by its own `exp`, ms; 0 when it never does, 1 when it just has. */
+export function tokenExpiresInMs(
+  { clock, tokenClockToleranceMs }: BrokerContext,
+  { expiresAtMs }: Identity,
+): number {
+  if (expiresAtMs === 0) return 0;
+  // The tolerance for clocks is in `expiresAtMs`: a client that counted on it would come too late.
+  return Math.max(1, Math.round(expiresAtMs - tokenClockToleranceMs - clock.wallMs()));
 }

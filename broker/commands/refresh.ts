@@ -6,7 +6,7 @@ import { encodeUnsubscribed } from "../../protocol/messages/unsubscribe.ts";
 import type { BrokerContext } from "../context.ts";
 import type { Identity } from "../ports.ts";
 import type { Session, Subscription } from "../session.ts";
-import { remainingMs } from "./connect.ts";
+import { tokenExpiresInMs } from "./connect.ts";
 import { usesPresence } from "./subscribe.ts";
 import { endSubscription } from "./unsubscribe.ts";
 
@@ -34,9 +34,7 @@ export async function refresh(
     const { code, name: codeName, text } = Code.forbidden;
     session.reply(encodeUnsubscribed({ channel: name, code, name: codeName, message: text }));
   }
-  session.reply(
-    encodeOk(command.id, refreshedResult(remainingMs(identity, context.clock.wallMs()))),
-  );
+  session.reply(encodeOk(command.id, refreshedResult(tokenExpiresInMs(context, identity))));
 }
 
 function isAllowed({ grants }: Identity, name: string, subscription: Subscription): boolean {

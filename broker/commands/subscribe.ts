@@ -116,7 +116,10 @@ function checkChannel(
   checkPresenceGrant(session, command);
   const { maxSubscribers } = options;
   if (maxSubscribers > 0 && context.hub.subscriberCount(channel) >= maxSubscribers) {
-    throw new BrokerError(Code.overloaded, `the channel has its ${maxSubscribers} subscribers`);
+    throw new BrokerError(
+      Code.overloaded,
+      `the channel has all the subscribers it may have (${maxSubscribers})`,
+    );
   }
 }
 

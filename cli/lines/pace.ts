@@ -40,6 +40,11 @@ export class RecordedPace implements Pace {
     this.#speed = speed;
   }
 
+  /** Whether any line so far had a time. */
+  get hasTimes(): boolean {
+    return this.#lastMs !== null;
+  }
+
   dueMs(line: Uint8Array): number {
     const timeMs = this.#timeOf(line);
     if (timeMs === null) return this.#dueMs;

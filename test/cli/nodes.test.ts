@@ -38,6 +38,28 @@ describe("serve --nodes", () => {
     expect(stderr).toContain("share nothing without Redis");
   });
 
+  test("a node that cannot start is told of once, by itself, and ends the others", async () => {
+    await using redis = await startRedis();
+    const flags = ["--nodes", "2", "--redis", redis.url, "--port", "0", "--transforms"];
+    const binding = { id: "lost", use: "./nowhere.ts", channels: ["a.>"], onError: "nack" };
+    const { code, stdout, stderr } = await runCli(["serve", ...flags, JSON.stringify([binding])]);
+    expect(code).toBe(1);
+    expect(stderr.match(/cannot be loaded/g)).toHaveLength(1);
+    expect(stderr.trimEnd().split("\n")).toHaveLength(1);
+    expect(eventsOf(stdout, "node_ended")).toEqual([]);
+  });
+
+  test("for people, tells what its nodes log in lines for people too", async () => {
+    const binding = { id: "lost", use: "./nowhere.ts", channels: ["a.>"], onError: "nack" };
+    const flags = ["--nodes", "2", "--log", "pretty", "--port", "0"];
+    // Nothing listens on port 1, so that the first node warns before it gives up.
+    const parts = ["--redis", "redis://127.0.0.1:1", "--transforms", JSON.stringify([binding])];
+    const { code, stdout, stderr } = await runCli(["serve", ...flags, ...parts]);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+    expect(stderr).toMatch(/^[\d:.]+ warn {2}redis_unreachable shard=0 .*ECONNREFUSED/m);
+    expect(stderr).toContain("cannot be loaded");
+  });
+
   test("serves from all, starts a crashed one again, replaces them on SIGHUP and ends them on SIGTERM", async () => {
     await using redis = await startRedis();
     const flags = ["--nodes", "2", "--node", "box", "--redis", redis.url];

@@ -73,6 +73,22 @@ describe("what is published", () => {
     expect(await published(channel)).toEqual(["a\r", "", "  b", "c"]);
   });
 
+  test("standard input by the name -", async () => {
+    const channel = newChannel();
+    expect((await pub([channel, "--file", "-"], "one\ntwo\n")).code).toBe(0);
+    expect(await published(channel)).toEqual(["one", "two"]);
+  });
+
+  test("lines without the field they were to be paced by, with a note", async () => {
+    const channel = newChannel();
+    const lines = '{"ts":1}\n{"ts":2}\n';
+    const { code, stderr } = await pub([channel, "--pace-by", "tss"], lines);
+    expect(code).toBe(0);
+    expect(stderr).toContain("note: no line has a number in the field tss; nothing was paced\n");
+    expect((await pub([channel, "--pace-by", "ts"], lines)).stderr).not.toContain("note:");
+    expect((await published(channel)).length).toBe(4);
+  });
+
   test("nothing of an empty input", async () => {
     const channel = newChannel();
     const { code, stderr } = await pub([channel], "");

@@ -156,7 +156,7 @@ describe("wrong usage", () => {
     [["rule"], "rule needs one of add, list, remove"],
     [["rule", "ad"], "did you mean add?"],
     [["rule", "add"], "needs --channel, --user or --connection"],
-    [["rule", "add", "-c", "a", "--for", "1h"], "at most 900s"],
+    [["rule", "add", "-c", "a", "--for", "1h"], "at most 15m"],
     [["rule", "remove"], "needs one id"],
   ])("%j exits with 2", async (args, sentence) => {
     const { code, stdout, stderr } = await runCli(["trace", ...args]);

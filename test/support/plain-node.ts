@@ -99,6 +99,7 @@ export class PlainNode {
       tracer,
       limits: config,
       maxConnectionsPerUser: config.maxConnectionsPerUser,
+      tokenClockToleranceMs: config.tokenClockToleranceS * 1000,
     };
     this.engine.onUnknownChannel((name) => adopt(context, name));
     this.sessions = new Sessions(context, config, tick);
