@@ -29,6 +29,7 @@ export class ClusterTime {
   #samples: Sample[] = [];
   #offsetMs: number;
   #targetMs: number;
+  /** Of the estimate, which the offset may still be on its way to. */
   #uncertaintyMs = 0;
   #adjustedMs: number;
   #isShared = false;
@@ -65,7 +66,7 @@ export class ClusterTime {
 
   /** By how much it may be wrong; 0 where there is nobody to differ from. */
   get uncertaintyMs(): number {
-    return this.#uncertaintyMs;
+    return this.#isShared ? this.#uncertaintyMs + Math.abs(this.#targetMs - this.#offsetMs) : 0;
   }
 
   /** Common time less this machine's wall clock. */

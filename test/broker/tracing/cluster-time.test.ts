@@ -50,6 +50,19 @@ describe("the clock all nodes share", () => {
     expect(time.wallErrorMs).toBeCloseTo(250, -1);
   });
 
+  test("is no surer than it is near: a better answer is followed slowly, and doubted until then", () => {
+    const clock = new SetClock();
+    const time = new ClusterTime(clock);
+    ask(clock, time, AHEAD, [9, 1]);
+    ask(clock, time, AHEAD, [0.1, 0.1]);
+    for (let second = 0; second < 20; second++) {
+      expect(Math.abs(time.at(0) - AHEAD)).toBeLessThanOrEqual(time.uncertaintyMs + 1e-3);
+      clock.monotonicMs += 1000;
+      time.adjust();
+    }
+    expect(time.uncertaintyMs).toBeCloseTo(0.1, 3);
+  });
+
   test("trusts the quickest answer: a detour shifts it by no more than was said", () => {
     const clock = new SetClock();
     const time = new ClusterTime(clock);
