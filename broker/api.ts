@@ -5,7 +5,7 @@ import type { PublicationMeta } from "../protocol/messages/meta.ts";
 import type { PresenceMember } from "../protocol/messages/presence.ts";
 import type { PublishedResult } from "../protocol/messages/publish.ts";
 import type { StreamPosition } from "../protocol/position.ts";
-import type { ClusterApi } from "./cluster-api.ts";
+import type { ClusterApi } from "./cluster/cluster-api.ts";
 import type {
   TransformChange,
   TransformOutcome,

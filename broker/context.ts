@@ -1,10 +1,10 @@
 import type { ConnectionLimits } from "../protocol/messages/connected.ts";
-import type { Directory } from "./directory.ts";
+import type { Hub } from "./channels/hub.ts";
+import type { Directory } from "./cluster/directory.ts";
 import type { Engine } from "./engine/engine.ts";
-import type { Hub } from "./hub.ts";
 import type { Ingest } from "./ingest.ts";
 import type { Authenticator, Clock, Logger, TransformRunner } from "./ports.ts";
-import type { Registry } from "./registry.ts";
+import type { Registry } from "./sessions/registry.ts";
 import type { Stats } from "./stats.ts";
 import type { Tracer } from "./tracing/tracer.ts";
 

@@ -22,7 +22,7 @@ import { subscribe } from "./commands/subscribe.ts";
 import { unsubscribe } from "./commands/unsubscribe.ts";
 import type { BrokerContext } from "./context.ts";
 import { AccessError } from "./ports.ts";
-import type { Session } from "./session.ts";
+import type { Session } from "./sessions/session.ts";
 
 const json = new JsonCodec();
 

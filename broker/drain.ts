@@ -1,5 +1,5 @@
 import { Code } from "../protocol/codes.ts";
-import type { Session } from "./session.ts";
+import type { Session } from "./sessions/session.ts";
 
 /** How long it sleeps at most between looks, ms. */
 const LOOK_MS = 20;

@@ -1,4 +1,4 @@
-import type { Channel } from "./channel.ts";
+import type { Channel } from "./channels/channel.ts";
 import type { Engine } from "./engine/engine.ts";
 import type { Stats } from "./stats.ts";
 import type { TraceOrigin } from "./tracing/ingest-tracer.ts";

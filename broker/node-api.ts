@@ -8,11 +8,16 @@ import type { PublishedResult } from "../protocol/messages/publish.ts";
 import type { StreamPosition } from "../protocol/position.ts";
 import { BrokerError } from "./api.ts";
 import type { BrokerApi, ChannelSummary, ConnectionSummary, HealthReport } from "./api.ts";
-import type { Channel } from "./channel.ts";
-import { createClusterApi } from "./cluster-api.ts";
-import type { ClusterApi } from "./cluster-api.ts";
+import type { Channel } from "./channels/channel.ts";
+import { createClusterApi } from "./cluster/cluster-api.ts";
+import type { ClusterApi } from "./cluster/cluster-api.ts";
+import type {
+  ChannelQuery,
+  ConnectionQuery,
+  DisconnectTarget,
+  RevokeTarget,
+} from "./cluster/directory.ts";
 import type { BrokerContext } from "./context.ts";
-import type { ChannelQuery, ConnectionQuery, DisconnectTarget, RevokeTarget } from "./directory.ts";
 import { encodeMeta } from "./meta.ts";
 import type {
   TransformChange,

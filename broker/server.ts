@@ -4,12 +4,17 @@ import { Code } from "../protocol/codes.ts";
 import type { CodeInfo } from "../protocol/codes.ts";
 import { MAX_CLOSE_REASON_BYTES } from "../protocol/limits.ts";
 import { SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK } from "../protocol/version.ts";
-import { chooseFormat, offeredSubprotocols, refuseHandshake, requestToken } from "./handshake.ts";
 import { AccessError } from "./ports.ts";
 import type { Identity } from "./ports.ts";
-import type { Session } from "./session.ts";
-import { SendStatus } from "./socket.ts";
-import type { Socket } from "./socket.ts";
+import {
+  chooseFormat,
+  offeredSubprotocols,
+  refuseHandshake,
+  requestToken,
+} from "./sessions/handshake.ts";
+import type { Session } from "./sessions/session.ts";
+import { SendStatus } from "./sessions/socket.ts";
+import type { Socket } from "./sessions/socket.ts";
 
 /** What the HTTP request of a WebSocket said before it became one. */
 export interface Handshake {

@@ -2,7 +2,7 @@ import { Code } from "../protocol/codes.ts";
 import { encodeTokenExpiring } from "../protocol/messages/refresh.ts";
 import type { BrokerConfig } from "./config/config.ts";
 import type { BrokerContext } from "./context.ts";
-import type { Session } from "./session.ts";
+import type { Session } from "./sessions/session.ts";
 
 /** How often sessions that have not connected, and all sessions, are looked at. */
 const PENDING_SWEEP_MS = 250;

@@ -144,6 +144,12 @@ export class TracingCellRun implements AsyncDisposable {
  */
 const TRACES_PER_SECOND = Math.ceil(10 / tracingModes.length);
 
+/**
+ * As long as waiting spans wait, in the time that a broker runs: exporting costs by the request, and with the clock's
+ * delay there would be that many more of them for the same work. ms
+ */
+const EXPORT_DELAY_MS = 1000 * tracingModes.length;
+
 /** What was on its way while its broker was stopped is late, and is not to be traced for that. ms */
 const SLOW_MS = 600_000;
 
@@ -151,6 +157,7 @@ function settings(mode: TracingMode, url: string): Record<string, string> {
   const exporting = {
     TICKWIRE_SLOW_MS: `${SLOW_MS}`,
     OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${url}/v1/traces`,
+    OTEL_BSP_SCHEDULE_DELAY: `${EXPORT_DELAY_MS}`,
   };
   switch (mode) {
     case "off":

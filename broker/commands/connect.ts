@@ -5,7 +5,7 @@ import { MIN_PROTOCOL_VERSION, PROTOCOL_VERSION } from "../../protocol/version.t
 import type { BrokerContext } from "../context.ts";
 import { AccessError } from "../ports.ts";
 import type { Identity } from "../ports.ts";
-import type { Session } from "../session.ts";
+import type { Session } from "../sessions/session.ts";
 
 /** Verifies the client's token and opens the session [P-6.1]. A refusal ends the connection. */
 export async function connect(

@@ -6,7 +6,7 @@ import type { PublicationMeta } from "../../protocol/messages/meta.ts";
 import { encodeOk } from "../../protocol/messages/reply.ts";
 import { BrokerError } from "../api.ts";
 import type { BrokerContext } from "../context.ts";
-import type { Session } from "../session.ts";
+import type { Session } from "../sessions/session.ts";
 
 /** Reads kept publications [P-6.5]; who may subscribe may read. */
 export function history(

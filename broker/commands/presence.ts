@@ -5,7 +5,7 @@ import type { PresenceCommand, PresenceMember } from "../../protocol/messages/pr
 import { encodeOk } from "../../protocol/messages/reply.ts";
 import { BrokerError } from "../api.ts";
 import type { BrokerContext } from "../context.ts";
-import type { Session } from "../session.ts";
+import type { Session } from "../sessions/session.ts";
 
 /** Lists who is present on a channel [P-6.7]. */
 export function presence(

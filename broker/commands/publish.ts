@@ -1,10 +1,10 @@
 import { isChannelName } from "../../protocol/channel-name.ts";
 import { Code } from "../../protocol/codes.ts";
 import type { PublishCommand, PublishView } from "../../protocol/messages/publish.ts";
-import type { Channel } from "../channel.ts";
+import type { Channel } from "../channels/channel.ts";
 import type { BrokerContext } from "../context.ts";
 import { encodeMeta } from "../meta.ts";
-import type { Session } from "../session.ts";
+import type { Session } from "../sessions/session.ts";
 import { givenContext } from "../tracing/publish-trace.ts";
 
 /** Publishes a hot frame straight from the message it came in [P-6.4]. */

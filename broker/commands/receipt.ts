@@ -1,7 +1,7 @@
 import type { ReceiptCommand } from "../../protocol/messages/receipt.ts";
-import type { Channel } from "../channel.ts";
+import type { Channel } from "../channels/channel.ts";
 import type { BrokerContext } from "../context.ts";
-import type { Session } from "../session.ts";
+import type { Session } from "../sessions/session.ts";
 
 /** Takes in that a client reported a delivery [P-6.10]. Of a channel it has nothing to do with, it is ignored. */
 export function receipt(context: BrokerContext, session: Session, command: ReceiptCommand): void {

@@ -5,7 +5,7 @@ import { encodeOk } from "../../protocol/messages/reply.ts";
 import { encodeUnsubscribed } from "../../protocol/messages/unsubscribe.ts";
 import type { BrokerContext } from "../context.ts";
 import type { Identity } from "../ports.ts";
-import type { Session, Subscription } from "../session.ts";
+import type { Session, Subscription } from "../sessions/session.ts";
 import { tokenExpiresInMs } from "./connect.ts";
 import { usesPresence } from "./subscribe.ts";
 import { endSubscription } from "./unsubscribe.ts";

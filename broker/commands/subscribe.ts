@@ -5,13 +5,13 @@ import { encodeOk } from "../../protocol/messages/reply.ts";
 import { subscribedResult, SubscribeFlag } from "../../protocol/messages/subscribe.ts";
 import type { SubscribeCommand } from "../../protocol/messages/subscribe.ts";
 import { BrokerError } from "../api.ts";
-import type { Channel } from "../channel.ts";
+import type { Channel } from "../channels/channel.ts";
+import { attach, detachIfUnused } from "../channels/interest.ts";
+import { planRecovery } from "../channels/recovery.ts";
 import type { BrokerContext } from "../context.ts";
-import { attach, detachIfUnused } from "../interest.ts";
-import { encodeFrames } from "../json-frames.ts";
-import { tellReach } from "../notices.ts";
-import { planRecovery } from "../recovery.ts";
-import type { Session } from "../session.ts";
+import { encodeFrames } from "../sessions/json-frames.ts";
+import { tellReach } from "../sessions/notices.ts";
+import type { Session } from "../sessions/session.ts";
 
 /**
  * Subscribes a session to a channel or pattern [P-6.2]. The reply comes first, then what is recovered,

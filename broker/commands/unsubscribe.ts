@@ -3,10 +3,10 @@ import { encodeOk } from "../../protocol/messages/reply.ts";
 import { SubscribeFlag } from "../../protocol/messages/subscribe.ts";
 import { encodeUnsubscribed } from "../../protocol/messages/unsubscribe.ts";
 import type { UnsubscribeCommand } from "../../protocol/messages/unsubscribe.ts";
-import type { Channel } from "../channel.ts";
+import type { Channel } from "../channels/channel.ts";
+import { detachIfUnused } from "../channels/interest.ts";
 import type { BrokerContext } from "../context.ts";
-import { detachIfUnused } from "../interest.ts";
-import type { Session } from "../session.ts";
+import type { Session } from "../sessions/session.ts";
 
 /** Ends a subscription [P-6.3]; nothing of it follows the reply. */
 export function unsubscribe(

@@ -1,4 +1,4 @@
-import type { NamespaceOptions } from "../namespace.ts";
+import type { NamespaceOptions } from "../channels/namespace.ts";
 import { BadValue, ConfigError } from "./config-error.ts";
 import type { ConfigProblem } from "./config-error.ts";
 import { resolveNamespaces } from "./namespaces.ts";

@@ -1,6 +1,6 @@
 import { channelNameKind, patternCovers } from "../../protocol/channel-name.ts";
-import { ACK_LEVELS, DELIVERIES, ROUTINGS } from "../namespace.ts";
-import type { NamespaceOptions } from "../namespace.ts";
+import { ACK_LEVELS, DELIVERIES, ROUTINGS } from "../channels/namespace.ts";
+import type { NamespaceOptions } from "../channels/namespace.ts";
 import { BadValue } from "./config-error.ts";
 import { boolean, choice, duration, integer, share, shown, size } from "./option.ts";
 import type { Option } from "./option.ts";

@@ -1,7 +1,7 @@
 import type { HistoryResult } from "../../protocol/messages/history.ts";
 import type { PresenceMember } from "../../protocol/messages/presence.ts";
-import { readHistory } from "../history.ts";
-import type { NamespaceOptions } from "../namespace.ts";
+import { readHistory } from "../channels/history.ts";
+import type { NamespaceOptions } from "../channels/namespace.ts";
 import type { Clock } from "../ports.ts";
 import type { PublishTrace } from "../tracing/publish-trace.ts";
 import type { Engine, HistoryQuery, PublishAck } from "./engine.ts";

@@ -1,5 +1,5 @@
 import type { PresenceMember } from "../../protocol/messages/presence.ts";
-import type { NamespaceOptions } from "../namespace.ts";
+import type { NamespaceOptions } from "../channels/namespace.ts";
 import type { TracedPublication } from "../tracing/delivery-stamp.ts";
 import type { BatchArrival } from "../tracing/flight-recorder.ts";
 import type { PublicationLog } from "./publication-log.ts";

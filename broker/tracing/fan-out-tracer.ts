@@ -1,7 +1,7 @@
 import { spanIdOf } from "../../protocol/span-id.ts";
-import type { Batch, Subscriber } from "../channel.ts";
+import type { Batch, Subscriber } from "../channels/channel.ts";
 import type { Exemplar } from "../histogram.ts";
-import type { Session } from "../session.ts";
+import type { Session } from "../sessions/session.ts";
 import type { DeliveryStamp, TracedPublication } from "./delivery-stamp.ts";
 import { MAX_TRACED_DELIVERIES } from "./delivery-stamp.ts";
 import type { DeliveryTrace, FanOutAnomaly, TracedDelivery } from "./delivery-trace.ts";

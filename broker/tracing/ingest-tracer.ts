@@ -1,5 +1,5 @@
 import { Code } from "../../protocol/codes.ts";
-import type { Channel } from "../channel.ts";
+import type { Channel } from "../channels/channel.ts";
 import type { Clock, Identity, TransformOutcome, TransformTiming } from "../ports.ts";
 import type { DebugRules } from "./debug-rules.ts";
 import type { DeliveryTrace, TraceReason } from "./delivery-trace.ts";

@@ -1,5 +1,5 @@
 import type { Clock } from "../ports.ts";
-import type { Session } from "../session.ts";
+import type { Session } from "../sessions/session.ts";
 import type { DropReason } from "../stats.ts";
 import type { ClusterTime } from "./cluster-time.ts";
 import { originOf } from "./delivery-stamp.ts";

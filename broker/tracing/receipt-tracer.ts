@@ -1,7 +1,7 @@
 import { spanIdOf } from "../../protocol/span-id.ts";
-import type { Channel } from "../channel.ts";
+import type { Channel } from "../channels/channel.ts";
 import type { Clock } from "../ports.ts";
-import type { Session } from "../session.ts";
+import type { Session } from "../sessions/session.ts";
 import type { DeliveryStamp } from "./delivery-stamp.ts";
 import { MAX_TRACED_DELIVERIES } from "./delivery-stamp.ts";
 import type { TracedDelivery } from "./delivery-trace.ts";

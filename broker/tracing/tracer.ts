@@ -1,5 +1,5 @@
+import type { NamespaceOptions } from "../channels/namespace.ts";
 import type { Engine } from "../engine/engine.ts";
-import type { NamespaceOptions } from "../namespace.ts";
 import type { Clock } from "../ports.ts";
 import { BusTracer } from "./bus-tracer.ts";
 import { ClusterTime } from "./cluster-time.ts";

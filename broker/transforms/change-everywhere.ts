@@ -1,13 +1,13 @@
 import { Code } from "../../protocol/codes.ts";
 import { BrokerError, TransformChangeError } from "../api.ts";
 import type { NodeChange } from "../api.ts";
-import { coverageOf } from "../coverage.ts";
-import type { Coverage, OfNode } from "../coverage.ts";
-import type { Directory } from "../directory.ts";
-import { QuestionName } from "../node-questions.ts";
+import { coverageOf } from "../cluster/coverage.ts";
+import type { Coverage, OfNode } from "../cluster/coverage.ts";
+import type { Directory } from "../cluster/directory.ts";
+import { QuestionName } from "../cluster/node-questions.ts";
+import { asError, asRecord } from "../cluster/questions.ts";
+import type { NodeAnswer, NodeAnswers, Question } from "../cluster/questions.ts";
 import type { TransformChange, TransformStatus } from "../ports.ts";
-import { asError, asRecord } from "../questions.ts";
-import type { NodeAnswer, NodeAnswers, Question } from "../questions.ts";
 
 /** Other nodes load, set up and test a version in this time, ms. */
 const CHANGE_MS = 30_000;

@@ -1,6 +1,6 @@
 import { Code } from "../../protocol/codes.ts";
 import { BrokerError } from "../api.ts";
-import type { Channel } from "../channel.ts";
+import type { Channel } from "../channels/channel.ts";
 import type { PublishAck } from "../engine/engine.ts";
 import type { PublishTrace } from "../tracing/publish-trace.ts";
 

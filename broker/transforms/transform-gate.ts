@@ -1,7 +1,7 @@
 import { Code } from "../../protocol/codes.ts";
 import { BrokerError } from "../api.ts";
-import type { Channel } from "../channel.ts";
-import type { Hub } from "../hub.ts";
+import type { Channel } from "../channels/channel.ts";
+import type { Hub } from "../channels/hub.ts";
 import type {
   Logger,
   TransformOutcome,

@@ -1,7 +1,7 @@
 import { BrokerError } from "../../broker/api.ts";
+import type { NamespaceOptions } from "../../broker/channels/namespace.ts";
 import type { Engine, HistoryQuery, PublishAck } from "../../broker/engine/engine.ts";
 import type { Stream } from "../../broker/engine/stream.ts";
-import type { NamespaceOptions } from "../../broker/namespace.ts";
 import { Code } from "../../protocol/codes.ts";
 import type { HistoryResult } from "../../protocol/messages/history.ts";
 import type { PresenceMember } from "../../protocol/messages/presence.ts";

@@ -1,8 +1,8 @@
 import type { BrokerError } from "../../broker/api.ts";
+import { publicationsOf } from "../../broker/channels/history.ts";
+import type { NamespaceOptions } from "../../broker/channels/namespace.ts";
 import type { Engine, HistoryQuery, PublishAck } from "../../broker/engine/engine.ts";
 import type { Stream, StreamListener } from "../../broker/engine/stream.ts";
-import { publicationsOf } from "../../broker/history.ts";
-import type { NamespaceOptions } from "../../broker/namespace.ts";
 import type { HistoryItem, HistoryResult } from "../../protocol/messages/history.ts";
 import type { PresenceMember } from "../../protocol/messages/presence.ts";
 

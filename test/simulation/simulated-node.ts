@@ -1,4 +1,6 @@
 import type { BrokerError } from "../../broker/api.ts";
+import { publicationsOf } from "../../broker/channels/history.ts";
+import { planRecovery } from "../../broker/channels/recovery.ts";
 import { Auditor } from "../../broker/engine/redis/auditor.ts";
 import { readMessage } from "../../broker/engine/redis/envelope.ts";
 import type { Keys } from "../../broker/engine/redis/keys.ts";
@@ -7,9 +9,7 @@ import { sendOrdered } from "../../broker/engine/redis/publisher.ts";
 import { RedisStream } from "../../broker/engine/redis/redis-stream.ts";
 import { StreamReader } from "../../broker/engine/redis/stream-reader.ts";
 import type { StreamListener } from "../../broker/engine/stream.ts";
-import { publicationsOf } from "../../broker/history.ts";
 import { silentLogger } from "../../broker/ports.ts";
-import { planRecovery } from "../../broker/recovery.ts";
 import { Code } from "../../protocol/codes.ts";
 import type { DeliveryChecker } from "../chaos/delivery-checker.ts";
 import { NAMESPACE } from "../contract/engine-harness.ts";

@@ -1,5 +1,5 @@
-import { SendStatus } from "../../broker/socket.ts";
-import type { Socket } from "../../broker/socket.ts";
+import { SendStatus } from "../../broker/sessions/socket.ts";
+import type { Socket } from "../../broker/sessions/socket.ts";
 import type { CodeInfo } from "../../protocol/codes.ts";
 
 /**

@@ -1,8 +1,8 @@
 import { createAuthenticator } from "../../broker/auth/create-authenticator.ts";
 import { Broker } from "../../broker/broker.ts";
+import type { Directory, LocalDirectory } from "../../broker/cluster/directory.ts";
 import { buildConfig } from "../../broker/config/config.ts";
 import type { BrokerConfig, ConfigInput } from "../../broker/config/config.ts";
-import type { Directory, LocalDirectory } from "../../broker/directory.ts";
 import { RedisEngine } from "../../broker/engine/redis/redis-engine.ts";
 import type { RedisTopologyOptions } from "../../broker/engine/redis/redis-engine.ts";
 import { createHttpHandler } from "../../broker/http/create-http-handler.ts";

@@ -1,5 +1,5 @@
-import { MAX_QUESTION_NAME, readAnswer } from "../../questions.ts";
-import type { Answer } from "../../questions.ts";
+import { MAX_QUESTION_NAME, readAnswer } from "../../cluster/questions.ts";
+import type { Answer } from "../../cluster/questions.ts";
 import type { TraceRequest } from "../../tracing/bus-tracer.ts";
 import type { TraceRuleChange } from "../../tracing/debug-rules.ts";
 import { readRuleChange, readTraceRequest } from "../../tracing/trace-request.ts";

@@ -1,6 +1,6 @@
 import { Code } from "../../../protocol/codes.ts";
 import { BrokerError } from "../../api.ts";
-import type { DisconnectTarget, LocalDirectory, RevokeTarget } from "../../directory.ts";
+import type { DisconnectTarget, LocalDirectory, RevokeTarget } from "../../cluster/directory.ts";
 import type { Clock, Logger } from "../../ports.ts";
 import { randomId } from "../epoch.ts";
 import { writeControlMessage } from "./control-message.ts";

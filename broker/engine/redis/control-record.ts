@@ -1,4 +1,4 @@
-import type { DisconnectTarget, RevokeTarget } from "../../directory.ts";
+import type { DisconnectTarget, RevokeTarget } from "../../cluster/directory.ts";
 import { controlScript } from "./control-scripts.ts";
 import type { Keys } from "./keys.ts";
 import { texts } from "./lease-home.ts";

@@ -1,5 +1,5 @@
 import type { Logger } from "../../ports.ts";
-import type { Session } from "../../session.ts";
+import type { Session } from "../../sessions/session.ts";
 import type { DirectoryList, ListEntry } from "./directory-list.ts";
 import { admitScript, countScript } from "./directory-scripts.ts";
 import { nameHash } from "./keys.ts";

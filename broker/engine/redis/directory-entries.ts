@@ -1,5 +1,5 @@
-import type { LocalDirectory } from "../../directory.ts";
-import type { Session } from "../../session.ts";
+import type { LocalDirectory } from "../../cluster/directory.ts";
+import type { Session } from "../../sessions/session.ts";
 import { Admission } from "./directory-admission.ts";
 import type { Place } from "./directory-admission.ts";
 import type { ListEntry } from "./directory-list.ts";

@@ -1,6 +1,6 @@
 import { patternMatches } from "../../../protocol/channel-name.ts";
 import type { ChannelSummary, ConnectionSummary } from "../../api.ts";
-import type { ChannelQuery, ConnectionQuery } from "../../directory.ts";
+import type { ChannelQuery, ConnectionQuery } from "../../cluster/directory.ts";
 import { pageScript } from "./directory-scripts.ts";
 import { nameHash } from "./keys.ts";
 import type { Keys } from "./keys.ts";

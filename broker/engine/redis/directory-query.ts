@@ -1,5 +1,5 @@
 import type { ChannelSummary, ConnectionSummary } from "../../api.ts";
-import type { ChannelQuery, ConnectionQuery, LocalDirectory } from "../../directory.ts";
+import type { ChannelQuery, ConnectionQuery, LocalDirectory } from "../../cluster/directory.ts";
 import type { Logger } from "../../ports.ts";
 import { Pages } from "./directory-pages.ts";
 import type { Keys } from "./keys.ts";

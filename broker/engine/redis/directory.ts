@@ -6,10 +6,10 @@ import type {
   DisconnectTarget,
   LocalDirectory,
   RevokeTarget,
-} from "../../directory.ts";
+} from "../../cluster/directory.ts";
+import type { NodeAnswers, Question } from "../../cluster/questions.ts";
 import type { Logger } from "../../ports.ts";
-import type { NodeAnswers, Question } from "../../questions.ts";
-import type { Session } from "../../session.ts";
+import type { Session } from "../../sessions/session.ts";
 import type { Control } from "./control.ts";
 import { Admission } from "./directory-admission.ts";
 import {

@@ -1,4 +1,4 @@
-import type { Directory, LocalDirectory } from "../../directory.ts";
+import type { Directory, LocalDirectory } from "../../cluster/directory.ts";
 import type { Clock, Logger } from "../../ports.ts";
 import type { TraceRequest } from "../../tracing/bus-tracer.ts";
 import type { TraceRuleChange } from "../../tracing/debug-rules.ts";

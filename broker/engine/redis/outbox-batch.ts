@@ -1,5 +1,5 @@
 import type { BrokerError } from "../../api.ts";
-import { ByteBuffer } from "../../byte-buffer.ts";
+import { ByteBuffer } from "../../sessions/byte-buffer.ts";
 import type { PublishTrace } from "../../tracing/publish-trace.ts";
 import type { PublishAck } from "../engine.ts";
 

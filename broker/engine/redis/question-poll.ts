@@ -1,4 +1,4 @@
-import type { NodeAnswer } from "../../questions.ts";
+import type { NodeAnswer } from "../../cluster/questions.ts";
 
 /** One question that waits for what others answer. Over when all have answered, or its time is. */
 export class Poll {

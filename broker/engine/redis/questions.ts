@@ -1,9 +1,9 @@
 import { Code } from "../../../protocol/codes.ts";
 import { BrokerError } from "../../api.ts";
-import type { LocalDirectory } from "../../directory.ts";
+import type { LocalDirectory } from "../../cluster/directory.ts";
+import { isForNode, refusalAnswer } from "../../cluster/questions.ts";
+import type { Answer, NodeAnswer, NodeAnswers, Question } from "../../cluster/questions.ts";
 import type { Logger } from "../../ports.ts";
-import { isForNode, refusalAnswer } from "../../questions.ts";
-import type { Answer, NodeAnswer, NodeAnswers, Question } from "../../questions.ts";
 import { randomId } from "../epoch.ts";
 import { writeControlMessage } from "./control-message.ts";
 import type { ControlMessage } from "./control-message.ts";

@@ -1,9 +1,9 @@
 import type { HistoryResult } from "../../../protocol/messages/history.ts";
 import type { PresenceMember } from "../../../protocol/messages/presence.ts";
 import type { ShardHealth } from "../../api.ts";
-import type { Directory, LocalDirectory } from "../../directory.ts";
-import { readHistory } from "../../history.ts";
-import type { NamespaceOptions } from "../../namespace.ts";
+import { readHistory } from "../../channels/history.ts";
+import type { NamespaceOptions } from "../../channels/namespace.ts";
+import type { Directory, LocalDirectory } from "../../cluster/directory.ts";
 import type { EngineTracer, TracePeers } from "../../tracing/bus-tracer.ts";
 import type { PublishTrace } from "../../tracing/publish-trace.ts";
 import type { Engine, HistoryQuery, PublishAck } from "../engine.ts";

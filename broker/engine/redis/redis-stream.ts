@@ -1,4 +1,4 @@
-import type { NamespaceOptions } from "../../namespace.ts";
+import type { NamespaceOptions } from "../../channels/namespace.ts";
 import { randomEpoch } from "../epoch.ts";
 import { PublicationLog } from "../publication-log.ts";
 import type { Stream } from "../stream.ts";

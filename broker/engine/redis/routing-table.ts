@@ -1,5 +1,5 @@
 import { patternCovers, patternsMeet } from "../../../protocol/channel-name.ts";
-import type { NamespaceOptions } from "../../namespace.ts";
+import type { NamespaceOptions } from "../../channels/namespace.ts";
 
 /** A namespace, as far as it concerns over which pub/sub channel its publications go. */
 export type RoutedPattern = Pick<NamespaceOptions, "pattern" | "routing">;

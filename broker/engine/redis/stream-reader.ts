@@ -1,5 +1,5 @@
 import type { HistoryResult } from "../../../protocol/messages/history.ts";
-import { answerFrom } from "../../history.ts";
+import { answerFrom } from "../../channels/history.ts";
 import type { Clock, Logger } from "../../ports.ts";
 import type { BatchArrival } from "../../tracing/flight-recorder.ts";
 import type { PublishTrace } from "../../tracing/publish-trace.ts";

@@ -1,4 +1,4 @@
-import type { NamespaceOptions } from "../../namespace.ts";
+import type { NamespaceOptions } from "../../channels/namespace.ts";
 import type { Clock } from "../../ports.ts";
 import type { Stream } from "../stream.ts";
 import type { Keys } from "./keys.ts";

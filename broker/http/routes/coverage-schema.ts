@@ -1,4 +1,4 @@
-import type { Coverage } from "../../coverage.ts";
+import type { Coverage } from "../../cluster/coverage.ts";
 
 /** Fields of an answer of all nodes: what of it is missing. */
 export const COVERAGE = {

@@ -1,13 +1,13 @@
 import { describe, expect, test } from "bun:test";
 import { generateKeyPairSync } from "node:crypto";
 
+import { Namespaces } from "../../../broker/channels/namespace.ts";
 import { parseSentinel } from "../../../broker/config/checks.ts";
 import { ConfigError } from "../../../broker/config/config-error.ts";
 import { redact } from "../../../broker/config/config-text.ts";
 import { buildConfig } from "../../../broker/config/config.ts";
 import type { ConfigInput } from "../../../broker/config/config.ts";
 import { allowedAlgorithms } from "../../../broker/config/rules.ts";
-import { Namespaces } from "../../../broker/namespace.ts";
 
 const SECRET = "0123456789abcdef0123456789abcdef";
 

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 
+import { publicationsOf } from "../../../broker/channels/history.ts";
 import { PublicationLog } from "../../../broker/engine/publication-log.ts";
 import type { LogSlice } from "../../../broker/engine/publication-log.ts";
-import { publicationsOf } from "../../../broker/history.ts";
 import { encodeMeta } from "../../../broker/meta.ts";
 import { EMPTY_META } from "../../../protocol/messages/meta.ts";
 import { publicationSize } from "../../../protocol/messages/publication.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 
 import { BrokerError } from "../../../broker/api.ts";
-import type { Channel } from "../../../broker/channel.ts";
+import type { Channel } from "../../../broker/channels/channel.ts";
 import { MAIN_PLACE, Ticket } from "../../../broker/transforms/ticket.ts";
 import { Code } from "../../../protocol/codes.ts";
 import { PlainNode } from "../../support/plain-node.ts";

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 
 import { TransformChangeError } from "../../../../broker/api.ts";
+import type { NodeAnswer, Question } from "../../../../broker/cluster/questions.ts";
 import { randomId } from "../../../../broker/engine/epoch.ts";
 import { readControlMessage } from "../../../../broker/engine/redis/control-message.ts";
-import type { NodeAnswer, Question } from "../../../../broker/questions.ts";
 import { Code } from "../../../../protocol/codes.ts";
 import { RedisNodeProcess } from "../../../support/redis-node-process.ts";
 import { RedisNode } from "../../../support/redis-node.ts";

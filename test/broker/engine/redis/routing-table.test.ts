@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
 
+import { Namespaces } from "../../../../broker/channels/namespace.ts";
+import type { NamespaceOptions, Routing } from "../../../../broker/channels/namespace.ts";
 import { describeDifference, routingText } from "../../../../broker/engine/redis/routing-table.ts";
 import type { RoutedPattern } from "../../../../broker/engine/redis/routing-table.ts";
-import { Namespaces } from "../../../../broker/namespace.ts";
-import type { NamespaceOptions, Routing } from "../../../../broker/namespace.ts";
 import { announceSeed, Random } from "../../../support/random.ts";
 
 function table(...entries: readonly (readonly [string, Routing])[]): RoutedPattern[] {
