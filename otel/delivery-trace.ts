@@ -132,3 +132,8 @@ export interface TracedDelivery {
   /** The receipt lay before the hand-over and was moved up to it. */
   readonly isClamped: boolean;
 }
+
+/** Takes traces: returns at once, never throws, and bounds what it keeps. */
+export interface TraceSink {
+  trace(delivery: DeliveryTrace): void;
+}

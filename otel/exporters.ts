@@ -10,6 +10,7 @@ import type { ReadableSpan, SpanExporter } from "@opentelemetry/sdk-trace";
 import type { Logger } from "./logger.ts";
 import { OnceInAWhile } from "./once-in-a-while.ts";
 import type { SignalSettings } from "./settings.ts";
+import type { Settled } from "./span-batches.ts";
 
 /** Tells of exports that fail, once in a while, and of the first that works again. */
 class Outcome {
@@ -42,13 +43,9 @@ class Outcome {
 export class CountingSpanExporter implements SpanExporter {
   readonly #exporter: SpanExporter;
   readonly #outcome: Outcome;
-  readonly #settled: (spans: readonly ReadableSpan[], isExported: boolean) => void;
+  readonly #settled: Settled;
 
-  constructor(
-    { url, protocol }: SignalSettings,
-    logger: Logger,
-    settled: (spans: readonly ReadableSpan[], isExported: boolean) => void,
-  ) {
+  constructor({ url, protocol }: SignalSettings, logger: Logger, settled: Settled) {
     const Exporter = protocol === "http/json" ? JsonTraceExporter : OTLPTraceExporter;
     this.#exporter = new Exporter({ url });
     this.#outcome = new Outcome("traces", logger);
@@ -60,7 +57,7 @@ export class CountingSpanExporter implements SpanExporter {
       const isExported = result.code === ExportResultCode.SUCCESS;
       if (isExported) this.#outcome.succeeded();
       else this.#outcome.failed(result.error);
-      this.#settled(spans, isExported);
+      this.#settled(spans.length, isExported);
       done(result);
     });
   }

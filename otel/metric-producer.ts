@@ -11,9 +11,9 @@ import type {
 } from "@opentelemetry/sdk-metrics";
 
 import type { HistogramSample, Instrument, Sample } from "./instrument.ts";
+import type { MetricReadings } from "./metric-readings.ts";
 import { INSTRUMENTS } from "./metrics.ts";
 import { hrTime } from "./readable-span.ts";
-import type { MetricsSnapshot } from "./snapshot.ts";
 
 /**
  * The instruments as OpenTelemetry's metrics, under the same names as in /metrics. They are read when they are due,
@@ -21,21 +21,20 @@ import type { MetricsSnapshot } from "./snapshot.ts";
  */
 export function createMetricProducer(
   scope: { readonly name: string; readonly version: string },
-  read: () => MetricsSnapshot | null,
+  read: () => Promise<MetricReadings | null>,
 ): MetricProducer {
   return {
     collect: async (): Promise<CollectionResult> => {
-      const snapshot = read();
-      const metrics = snapshot === null ? [] : metricsOf(snapshot, Date.now());
-      const scopeMetrics = snapshot === null ? [] : [{ scope, metrics }];
+      const readings = await read();
+      const scopeMetrics = readings === null ? [] : [{ scope, metrics: metricsOf(readings) }];
       return { errors: [], resourceMetrics: { resource: emptyResource(), scopeMetrics } };
     },
   };
 }
 
-export function metricsOf(snapshot: MetricsSnapshot, atMs: number): MetricData[] {
-  const span = { startTime: hrTime(snapshot.process.startedMs), endTime: hrTime(atMs) };
-  const metrics = INSTRUMENTS.map((instrument) => metricOf(instrument, snapshot, span));
+function metricsOf({ startedMs, atMs, series }: MetricReadings): MetricData[] {
+  const span = { startTime: hrTime(startedMs), endTime: hrTime(atMs) };
+  const metrics = INSTRUMENTS.map((instrument, i) => metricOf(instrument, series[i] ?? [], span));
   return metrics.filter(({ dataPoints }) => dataPoints.length > 0);
 }
 
@@ -44,7 +43,11 @@ interface TimeSpan {
   readonly endTime: HrTime;
 }
 
-function metricOf(instrument: Instrument, snapshot: MetricsSnapshot, span: TimeSpan): MetricData {
+function metricOf(
+  instrument: Instrument,
+  series: MetricReadings["series"][number],
+  span: TimeSpan,
+): MetricData {
   const { name, description, unit, labels } = instrument;
   const names = Object.keys(labels);
   const common = {
@@ -55,10 +58,14 @@ function metricOf(instrument: Instrument, snapshot: MetricsSnapshot, span: TimeS
     return {
       ...common,
       dataPointType: DataPointType.HISTOGRAM,
-      dataPoints: instrument.read(snapshot).map((sample) => histogramPoint(sample, names, span)),
+      dataPoints: series.flatMap((sample) =>
+        "histogram" in sample ? [histogramPoint(sample, names, span)] : [],
+      ),
     };
   }
-  const dataPoints = instrument.read(snapshot).map((sample) => point(sample, names, span));
+  const dataPoints = series.flatMap((sample) =>
+    "value" in sample ? [point(sample, names, span)] : [],
+  );
   return instrument.kind === "counter"
     ? { ...common, dataPointType: DataPointType.SUM, isMonotonic: true, dataPoints }
     : { ...common, dataPointType: DataPointType.GAUGE, dataPoints };

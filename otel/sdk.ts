@@ -9,42 +9,49 @@ import type { Resource } from "@opentelemetry/resources";
 import { PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics";
 import { NodeSDK } from "@opentelemetry/sdk-node";
 
-import { BoundedSpanProcessor } from "./bounded-span-processor.ts";
+import type { DeliveryTrace } from "./delivery-trace.ts";
 import { tellDiagnostics } from "./diagnostics.ts";
+import type { ExportOptions } from "./export-messages.ts";
 import { CountingSpanExporter, ForgivingMetricExporter } from "./exporters.ts";
 import type { Logger } from "./logger.ts";
 import { createMetricProducer } from "./metric-producer.ts";
-import type { TelemetrySettings } from "./settings.ts";
-import type { MetricsSnapshot, SpanCounts } from "./snapshot.ts";
-import type { RunningTelemetry } from "./telemetry.ts";
-import { createTraceSink } from "./trace-sink.ts";
+import type { MetricReadings } from "./metric-readings.ts";
+import { SpanBatches } from "./span-batches.ts";
+import type { Settled } from "./span-batches.ts";
+import { createSpanSource } from "./span-source.ts";
 
-export interface SdkOptions {
-  readonly settings: TelemetrySettings;
+export interface SdkOptions extends ExportOptions {
   readonly logger: Logger;
-  readonly version: string;
-  /** Id of this node. */
-  readonly node: string;
-  /** `OTEL_LOG_LEVEL`; null when it is not set. */
-  readonly diagnosticLevel: string | null;
+  readonly settled: Settled;
+  readonly readMetrics: () => Promise<MetricReadings | null>;
+}
+
+export interface RunningSdk {
+  /** Exports the spans of a trace; returns how many of them were left out, because they were told before. */
+  trace(delivery: DeliveryTrace): number;
+  /** Exports what waits. @throws when the collector did not take it all */
+  flush(): Promise<void>;
+  /** Exports what waits and ends. @throws when the collector did not take it all */
+  shutdown(): Promise<void>;
 }
 
 const DEFAULT_SERVICE_NAME = "tickwire-broker";
 
 /**
- * Starts OpenTelemetry's SDK. This module loads all of it, about 160 ms and 30 MB: import it only when telemetry is on.
+ * Starts OpenTelemetry's SDK. This module loads all of it, about 160 ms and 30 MB: it belongs on a thread where that
+ * holds up nobody.
  */
-export function startSdk(options: SdkOptions): RunningTelemetry {
+export function startSdk(options: SdkOptions): RunningSdk {
   const { settings, logger, version } = options;
   const { traces, metrics, batch, metricIntervalMs } = settings;
   const scope = { name: "tickwire", version };
   const resource = createResource(options);
-  let readMetrics: (() => MetricsSnapshot) | null = null;
   const processor =
     traces === null
       ? null
-      : new BoundedSpanProcessor(
+      : new SpanBatches(
           batch,
+          options.settled,
           (settled) => new CountingSpanExporter(traces, logger, settled),
         );
   const reader =
@@ -54,7 +61,7 @@ export function startSdk(options: SdkOptions): RunningTelemetry {
           exporter: new ForgivingMetricExporter(metrics, logger),
           exportIntervalMillis: metricIntervalMs,
           exportTimeoutMillis: Math.min(30_000, metricIntervalMs),
-          metricProducers: [createMetricProducer(scope, () => readMetrics?.() ?? null)],
+          metricProducers: [createMetricProducer(scope, options.readMetrics)],
         });
   // Every list is given, also the empty ones: what is left out, the SDK would export to localhost.
   const sdk = new NodeSDK({
@@ -67,23 +74,12 @@ export function startSdk(options: SdkOptions): RunningTelemetry {
   });
   tellDiagnostics(logger, options.diagnosticLevel);
   sdk.start();
-  const flush = async (): Promise<void> => {
-    await Promise.all([processor?.forceFlush(), reader?.forceFlush()]);
-  };
-  let ended: Promise<boolean> | null = null;
   return {
-    sink: processor === null ? null : createTraceSink({ processor, resource, scope }),
-    get spans(): SpanCounts {
-      return processor?.counts ?? { exported: 0, failed: 0, dropped: 0, waiting: 0 };
+    trace: processor === null ? () => 0 : createSpanSource({ processor, resource, scope }),
+    flush: async () => {
+      await Promise.all([processor?.forceFlush(), reader?.forceFlush()]);
     },
-    readMetricsFrom: (read) => {
-      readMetrics = read;
-    },
-    flush: (withinMs) => within(withinMs, flush()),
-    shutdown: (withinMs) => {
-      ended ??= within(withinMs, sdk.shutdown());
-      return ended;
-    },
+    shutdown: () => sdk.shutdown(),
   };
 }
 
@@ -103,19 +99,4 @@ function createResource({ settings, version, node }: SdkOptions): Resource {
     .merge(defaults)
     .merge(detected)
     .merge(resourceFromAttributes({ ...named, "tickwire.node.id": node }));
-}
-
-/** Whether it ended well and in time. A collector that is down makes it reject, one that hangs would never let it end. */
-async function within(limitMs: number, work: Promise<void>): Promise<boolean> {
-  const { promise, resolve } = Promise.withResolvers<boolean>();
-  const timer = setTimeout(() => resolve(false), limitMs);
-  void work.then(
-    () => resolve(true),
-    () => resolve(false),
-  );
-  try {
-    return await promise;
-  } finally {
-    clearTimeout(timer);
-  }
 }

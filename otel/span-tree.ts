@@ -3,22 +3,14 @@ import { SpanKind } from "@opentelemetry/api";
 import { Attribute, latencyAttribute } from "./attributes.ts";
 import type { DeliveryTrace, TracedDelivery } from "./delivery-trace.ts";
 import { latencyOf } from "./latency.ts";
+import { MAX_DELIVERIES } from "./span-count.ts";
 import { anomalyEvent, faultEvent } from "./span-events.ts";
 import { elapsed, rounded, SpanMaker } from "./span-maker.ts";
 import type { SpanAttributes } from "./span-maker.ts";
 import type { SpanContextRecord, SpanRecord } from "./span-record.ts";
 
-/** Bounds of one trace, whatever it is made from. */
+/** Bound of one trace, whatever it is made from. */
 const MAX_EVENTS = 32;
-const MAX_DELIVERIES = 16;
-
-/** How many spans a trace will have, without making them. */
-export function countSpans(trace: DeliveryTrace): number {
-  const { ingest, transform, busSend, busReceive, fanOut, deliveries } = trace;
-  const single = [ingest, busSend, busReceive, fanOut].filter((part) => part !== null).length;
-  const ofTransform = transform === null ? 0 : transform.startedMs === 0 ? 1 : 2;
-  return single + ofTransform + Math.min(MAX_DELIVERIES, deliveries.length);
-}
 
 /**
  * The spans of what one node knows of one publication. Each names the namespace, which has few values, never the

@@ -1,8 +1,9 @@
+import type { TraceSink } from "./delivery-trace.ts";
+import { Exporter } from "./exporter.ts";
 import type { Logger } from "./logger.ts";
 import { readTelemetrySettings } from "./settings.ts";
 import type { Environment } from "./settings.ts";
 import type { MetricsSnapshot, SpanCounts } from "./snapshot.ts";
-import type { TraceSink } from "./trace-sink.ts";
 
 /** The export of traces and metrics. */
 export interface RunningTelemetry {
@@ -22,29 +23,30 @@ export interface TelemetryOptions {
   readonly logger: Logger;
   readonly version: string;
   readonly node: string;
+  /** What runs in the thread that exports; default: the exporter. */
+  readonly entry?: URL;
 }
 
 /**
- * The way in. Spans: delivery-trace (what is known of a publication) becomes span-records in span-tree, and trace-sink
- * hands them on. Metrics: a snapshot is read through the table in metrics, for prometheus or by the metric-producer.
- * OpenTelemetry's SDK is loaded with sdk, and only when it is wanted.
+ * The way in. On the broker's thread: the exporter bounds and counts what waits, and hands it to a thread of its own
+ * (export-thread), because OpenTelemetry's SDK in the broker's heap costs every delivery. There, from exporter.entry on:
+ * a delivery-trace (what is known of a publication) becomes span-records in span-tree, which span-source hands to the
+ * SDK. Metrics: a snapshot is read through the table in metrics, for prometheus or by the metric-producer.
  *
- * Starts what the OTEL_* variables ask for. Null when that is nothing: then the SDK is not even loaded. Nothing they
+ * Starts what the OTEL_* variables ask for. Null when that is nothing: then there is no such thread. Nothing they
  * say can stop the broker: what cannot be followed is logged and left out.
  */
 export async function startTelemetry(options: TelemetryOptions): Promise<RunningTelemetry | null> {
-  const { env, logger, version, node } = options;
+  const { env, logger } = options;
   const settings = readTelemetrySettings(env);
   for (const text of settings.warnings) logger.log("warn", "telemetry_setting_ignored", { text });
   const { traces, metrics } = settings;
   if (traces === null && metrics === null) return null;
   try {
-    const { startSdk } = await import("./sdk.ts");
-    const diagnosticLevel = env["OTEL_LOG_LEVEL"] ?? null;
-    const running = startSdk({ settings, logger, version, node, diagnosticLevel });
+    const exporter = await Exporter.start({ ...options, settings });
     const where = { traces: originOf(traces?.url), metrics: originOf(metrics?.url) };
     logger.log("info", "telemetry_started", where);
-    return running;
+    return exporter;
   } catch (error) {
     logger.log("error", "telemetry_failed", { error });
     return null;

@@ -6,8 +6,8 @@ import { cleanEnvironment } from "../support/process.ts";
 const MAIN = fileURLToPath(new URL("../../broker/main.ts", import.meta.url));
 const CONFIG = fileURLToPath(new URL("../../broker/config/config.ts", import.meta.url));
 
-/** Names of OpenTelemetry's packages a process has loaded after it started a broker. */
-async function loadedWith(env: Readonly<Record<string, string>>): Promise<string[]> {
+/** Whether a broker exports, and the names of OpenTelemetry's packages that its thread has loaded then. */
+async function startedWith(env: Readonly<Record<string, string>>): Promise<unknown> {
   const script = `
     const { createBroker, startBrokerTelemetry } = await import(${JSON.stringify(MAIN)});
     const { buildConfig } = await import(${JSON.stringify(CONFIG)});
@@ -19,7 +19,8 @@ async function loadedWith(env: Readonly<Record<string, string>>): Promise<string
     const names = Object.keys(require.cache).map(
       (path) => /node_modules.(@opentelemetry.[^/]+)/.exec(path)?.[1] ?? "",
     );
-    process.stdout.write(JSON.stringify([...new Set(names)].filter((name) => name !== "")));
+    const loaded = [...new Set(names)].filter((name) => name !== "");
+    process.stdout.write(JSON.stringify({ isOn: telemetry !== null, loaded }));
     process.exit(0);
   `;
   const child = Bun.spawn([process.execPath, "--no-install", "-e", script], {
@@ -27,12 +28,16 @@ async function loadedWith(env: Readonly<Record<string, string>>): Promise<string
     stdout: "pipe",
     stderr: "inherit",
   });
-  return JSON.parse(await new Response(child.stdout).text()) as string[];
+  return JSON.parse(await new Response(child.stdout).text()) as unknown;
 }
 
-test("nothing of OpenTelemetry is loaded unless it is asked for", async () => {
-  expect(await loadedWith({})).toEqual([]);
-  expect(await loadedWith({ OTEL_SERVICE_NAME: "shop", OTEL_SDK_DISABLED: "true" })).toEqual([]);
-  const loaded = await loadedWith({ OTEL_TRACES_EXPORTER: "otlp" });
-  expect(loaded).toContain("@opentelemetry/sdk-node");
+test("telemetry is off unless it is asked for", async () => {
+  const off = { isOn: false, loaded: [] };
+  expect(await startedWith({})).toEqual(off);
+  expect(await startedWith({ OTEL_SERVICE_NAME: "shop", OTEL_SDK_DISABLED: "true" })).toEqual(off);
+});
+
+test("the broker's thread loads nothing of OpenTelemetry", async () => {
+  const started = await startedWith({ OTEL_TRACES_EXPORTER: "otlp" });
+  expect(started).toEqual({ isOn: true, loaded: [] });
 });

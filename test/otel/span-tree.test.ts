@@ -3,8 +3,9 @@ import { describe, expect, test } from "bun:test";
 import { SpanKind } from "@opentelemetry/api";
 
 import type { DeliveryTrace } from "../../otel/delivery-trace.ts";
+import { countSpans } from "../../otel/span-count.ts";
 import type { SpanRecord } from "../../otel/span-record.ts";
-import { countSpans, spansOf } from "../../otel/span-tree.ts";
+import { spansOf } from "../../otel/span-tree.ts";
 import { spanIdOf } from "../../protocol/span-id.ts";
 import {
   busReceiveOf,
