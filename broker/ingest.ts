@@ -39,6 +39,7 @@ export class Ingest {
    * @param key conflation key, or null
    * @param requestId handed back to `publisher`
    * @param context trace context the publisher gave
+   * @param toldSentMs when the publisher says to have published it, ms by this node's wall clock
    */
   publish(
     channel: Channel,
@@ -51,8 +52,17 @@ export class Ingest {
     publisher: Publisher,
     requestId: number,
     context: GivenContext | null = null,
+    toldSentMs: number | null = null,
   ): number {
-    const trace = this.#traceOf(channel, meta, publicationId, end - start, publisher, context);
+    const trace = this.#traceOf(
+      channel,
+      meta,
+      publicationId,
+      end - start,
+      publisher,
+      context,
+      toldSentMs,
+    );
     const carried = trace === null ? meta : trace.meta;
     const gate = this.#gate;
     if (gate !== null) {
@@ -126,6 +136,7 @@ export class Ingest {
     payloadBytes: number,
     publisher: Publisher,
     context: GivenContext | null,
+    toldSentMs: number | null,
   ): PublishTrace | null {
     const isHead = --channel.sampling.left === 0;
     const tracer = this.#tracer;
@@ -139,6 +150,7 @@ export class Ingest {
       payloadBytes,
       origin,
       context,
+      toldSentMs,
       isHead,
     });
   }

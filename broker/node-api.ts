@@ -82,6 +82,7 @@ export class NodeApi implements BrokerApi {
         publisher,
         1,
         givenContext(full, isTraceTrusted),
+        full === null ? null : full.timeMs,
       );
       if (offset > 0) resolve({ offset, epoch: channel.stream.epoch });
     });

@@ -29,11 +29,11 @@ export class ClientCore {
   readonly connector: Connector;
   readonly subscriptions: Subscriptions;
   readonly publisher: Publisher;
+  readonly receipts: Receipts;
   readonly #requests: Requests;
   readonly #outgoing: Outgoing;
   readonly #tokens: TokenSource;
   readonly #incoming: Incoming;
-  readonly #receipts: Receipts;
   /** Of the connection there is or the next one. */
   #ready = deferred<void>();
   #closing: Promise<void> | null = null;
@@ -69,7 +69,7 @@ export class ClientCore {
     this.#requests = requests;
     this.#outgoing = outgoing;
     this.#tokens = tokens;
-    this.#receipts = receipts;
+    this.receipts = receipts;
     this.#incoming = new Incoming({
       onPublication: (channelId, offset, message, start, end) =>
         this.subscriptions.publication(channelId, offset, message, start, end, null),
@@ -113,7 +113,7 @@ export class ClientCore {
 
   /** Round trip and how far the broker's wall clock is ahead of this one, ms. */
   ping(): Promise<ClockReading> {
-    return this.ask((handler) => this.#receipts.measure(handler));
+    return this.ask((handler) => this.receipts.measure(handler));
   }
 
   close(): Promise<void> {
@@ -154,7 +154,7 @@ export class ClientCore {
 
   #up(reply: ConnectedReply, askedAtMs: number): void {
     this.#outgoing.maxMessageBytes = reply.limits.maxMessageBytes;
-    this.#receipts.up(reply, askedAtMs);
+    this.receipts.up(reply, askedAtMs);
     this.subscriptions.up();
     this.publisher.up();
     this.#ready.resolve();
@@ -163,7 +163,7 @@ export class ClientCore {
   #down(): void {
     this.#ready = deferred();
     this.#outgoing.clear();
-    this.#receipts.down();
+    this.receipts.down();
     this.subscriptions.down();
   }
 
@@ -174,7 +174,7 @@ export class ClientCore {
     this.#ready = deferred();
     this.#ready.reject(reason);
     this.#outgoing.clear();
-    this.#receipts.down();
+    this.receipts.down();
     this.publisher.end();
     this.#requests.failAll(reason);
     this.subscriptions.end(error);

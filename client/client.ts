@@ -73,6 +73,14 @@ export class TickwireClient {
     return this.#core.connector.reply?.connection ?? null;
   }
 
+  /**
+   * The broker's clock as this client estimates it, ms since 1970 with fractions; null while there is no connection.
+   * The quickest answer to `ping` makes it as good as it gets.
+   */
+  get serverTimeMs(): number | null {
+    return this.#core.connector.reply && this.#core.receipts.serverTimeMs;
+  }
+
   /** What the broker accepts from the current connection; null while there is none. */
   get limits(): ConnectionLimits | null {
     return this.#core.connector.reply?.limits ?? null;

@@ -14,20 +14,29 @@ export interface PublishOptions {
   /** W3C trace context. */
   readonly traceparent?: string;
   readonly tracestate?: string;
+  /** When it was published, on the broker's clock (`serverTimeMs`): where it is traced, its trace begins then. */
+  readonly timeMs?: number;
 }
 
 /** The meta field for these options; null when they say nothing, for the plain frame. */
 export function publicationMeta(options: PublishOptions | undefined): PublicationMeta | null {
   if (options === undefined) return null;
-  const { id = null, key = null, headers, traceparent = null, tracestate = null } = options;
-  if (id === null && key === null && headers === undefined && traceparent === null) return null;
+  const {
+    id = null,
+    key = null,
+    headers,
+    traceparent = null,
+    tracestate = null,
+    timeMs = null,
+  } = options;
+  if ((id ?? key ?? headers ?? traceparent ?? timeMs) === null) return null;
   return {
     id,
     key,
-    headers: headers === undefined ? null : new Map(Object.entries(headers)),
+    headers: headers ? new Map(Object.entries(headers)) : null,
     traceparent,
     tracestate,
-    timeMs: null,
+    timeMs,
     user: null,
   };
 }

@@ -2,6 +2,7 @@ import type { ConnectedReply } from "../protocol/messages/connected.ts";
 import type { PublicationMeta } from "../protocol/messages/meta.ts";
 import { Op } from "../protocol/op.ts";
 import { noTimer } from "./clock.ts";
+import type { ClientClock } from "./clock.ts";
 import { IGNORED } from "./commands.ts";
 import type { Commands, ResultHandler } from "./commands.ts";
 import type { ResolvedOptions } from "./options.ts";
@@ -28,6 +29,7 @@ export interface ReceiptsParts {
 /** Tells the broker when publications reached this client, as often as it asks for that [P-6.10]. */
 export class Receipts {
   readonly #parts: ReceiptsParts;
+  readonly #clock: ClientClock;
   /** 0: the broker wants none. */
   #intervalMs = 0;
   #slowMs = 0;
@@ -42,6 +44,7 @@ export class Receipts {
 
   constructor(parts: ReceiptsParts) {
     this.#parts = parts;
+    this.#clock = parts.options.clock;
   }
 
   /** A connection; clocks of nodes differ. At random, so that not all subscribers tell of one publication. */
@@ -57,9 +60,14 @@ export class Receipts {
     this.#cancelTimer();
   }
 
+  /** The broker's clock as this client estimates it. */
+  get serverTimeMs(): number {
+    return this.#aheadMs + this.#clock.nowMs();
+  }
+
   /** Pings, and learns from the answer how the broker's clock goes. */
   measure(handler: ResultHandler<ClockReading> = IGNORED): void {
-    const { clock } = this.#parts.options;
+    const clock = this.#clock;
     const askedAtMs = clock.nowMs();
     this.#parts.commands.ping(Math.max(0, Math.floor(clock.wallMs())), {
       ...handler,
@@ -69,7 +77,7 @@ export class Receipts {
 
   /** A publication that is not from history is about to reach the application. */
   reached(channelId: number, offset: number, meta: PublicationMeta | null): void {
-    const nowMs = this.#parts.options.clock.nowMs();
+    const nowMs = this.#clock.nowMs();
     const errorMs = this.#errorAt(nowMs);
     const timeMs = this.#aheadMs + nowMs;
     const tookMs = timeMs - errorMs - (meta?.timeMs ?? Infinity);
@@ -77,8 +85,8 @@ export class Receipts {
       this.#lateAtMs = nowMs;
     } else if (!this.isDue) return;
     if (this.isDue) this.#wait(1);
-    const told = [channelId, offset, Math.round(timeMs), Math.ceil(errorMs)];
-    this.#parts.outgoing.frame(encodeFrame([Op.receipt, ...told]));
+    const frame = [Op.receipt, channelId, offset, Math.round(timeMs), Math.ceil(errorMs)] as const;
+    this.#parts.outgoing.frame(encodeFrame(frame));
   }
 
   /** For this share of the interval. What is due is told by a clock just measured. */
@@ -89,7 +97,7 @@ export class Receipts {
       const due = (): void => {
         this.isDue = true;
       };
-      this.#cancelTimer = this.#parts.options.clock.after(share * this.#intervalMs, () =>
+      this.#cancelTimer = this.#clock.after(share * this.#intervalMs, () =>
         this.measure({ onResult: due, onError: due }),
       );
     }
@@ -97,13 +105,14 @@ export class Receipts {
 
   /** Of the readings the one with the shortest way counts, until it is too old. */
   #measured(serverTimeMs: number, askedAtMs: number): ClockReading {
-    const { clock } = this.#parts.options;
+    const clock = this.#clock;
     const nowMs = clock.nowMs();
     const rttMs = nowMs - askedAtMs;
-    const timeMs = serverTimeMs + rttMs / 2;
-    if (rttMs / 2 <= this.#errorAt(nowMs)) {
+    const errorMs = rttMs / 2;
+    const timeMs = serverTimeMs + errorMs;
+    if (errorMs <= this.#errorAt(nowMs)) {
       this.#aheadMs = timeMs - nowMs;
-      this.#errorMs = rttMs / 2;
+      this.#errorMs = errorMs;
       this.#measuredAtMs = nowMs;
     }
     return { rttMs, clockOffsetMs: timeMs - clock.wallMs() };

@@ -16,6 +16,7 @@ import type { Publication } from "./publication.ts";
 import type { PublishOptions } from "./publish-options.ts";
 import type { SubscribeOptions, Subscription } from "./subscription.ts";
 import { ClientAttribute, MESSAGING_SYSTEM } from "./tracing-attributes.ts";
+import { PublishClock } from "./tracing-clock.ts";
 import { extract, inject } from "./tracing-context.ts";
 
 export interface TraceClientOptions {
@@ -38,8 +39,8 @@ const contexts = new WeakMap<Publication, Context>();
 /**
  * The same client, with spans: `publish {channel}` (PRODUCER) around publishing, whose context travels with the
  * publication, and `process {channel}` (CONSUMER) around the callback or the turn of a loop that handles a
- * publication which came with a context. Only sampled spans cost anything on the wire, and without a registered
- * SDK nothing is added at all. The client that was given stays as it is.
+ * publication which came with a context. With a sampled one goes when it was published, once the broker's clock is
+ * known. Only sampled spans cost anything on the wire, and without a registered SDK nothing is added at all. The client that was given stays as it is.
  */
 export function traceClient(
   client: TickwireClient,
@@ -64,10 +65,12 @@ export function contextOf(publication: Publication): Context {
 class TracedClient {
   readonly #client: TickwireClient;
   readonly #tracer: Tracer;
+  readonly #clock: PublishClock;
   readonly #template: ((channel: string) => string) | undefined;
 
   constructor(client: TickwireClient, { tracer, template }: TraceClientOptions) {
     this.#client = client;
+    this.#clock = new PublishClock(client);
     this.#tracer = tracer ?? trace.getTracer("tickwire-client");
     this.#template = template;
   }
@@ -79,7 +82,7 @@ class TracedClient {
   ): Promise<PublishedResult> => {
     const plain = this.#client.publish.bind(this.#client) as Publish;
     const call = (own: PublishOptions): Promise<PublishedResult> =>
-      plain(channel, value, own) as Promise<PublishedResult>;
+      plain(channel, value, this.#clock.stamped(own)) as Promise<PublishedResult>;
     const span = this.#publishing(channel, options);
     if (span === null) return call(options);
     return call(withContext(span, options)).then(
@@ -100,10 +103,12 @@ class TracedClient {
 
   readonly send = (channel: AnyChannel, value: unknown, options: PublishOptions = {}): boolean => {
     const plain = this.#client.send.bind(this.#client) as Publish;
+    const call = (own: PublishOptions): boolean =>
+      plain(channel, value, this.#clock.stamped(own)) as boolean;
     const span = this.#publishing(channel, options);
-    if (span === null) return plain(channel, value, options) as boolean;
+    if (span === null) return call(options);
     try {
-      const isSent = plain(channel, value, withContext(span, options)) as boolean;
+      const isSent = call(withContext(span, options));
       if (isSent) span.end();
       else fail(span, new TickwireError("queue_full", "there was no room for it"));
       return isSent;

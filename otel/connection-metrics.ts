@@ -73,4 +73,20 @@ export const CONNECTION_INSTRUMENTS: readonly Instrument[] = [
     ERROR_NAMES,
     (s) => s.stats.errorsByCode,
   ),
+  split(
+    "tickwire_auth_failures_total",
+    "{attempt}",
+    "Tokens and API keys that were looked at and not accepted, by the name of the code.",
+    "code",
+    [Code.unauthorized, Code.revoked, Code.tokenExpired].map(({ name }) => name),
+    (s) => s.stats.authFailuresByCode,
+  ),
+  split(
+    "tickwire_rate_refusals_total",
+    "{refusal}",
+    "What was refused for being over a rate, on sockets and over HTTP, by the rate.",
+    "reason",
+    ["command_rate", "publish_rate", "publish_byte_rate", "api_publish_rate", "auth_failures"],
+    (s) => s.stats.rateRefusalsByReason,
+  ),
 ];

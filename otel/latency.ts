@@ -66,7 +66,8 @@ export function latencyOf(trace: DeliveryTrace, delivery: TracedDelivery): Laten
 function walkOrigin(walk: Walk, { ingest, origin }: DeliveryTrace): number {
   const receivedMs = origin?.receivedMs ?? 0;
   if (ingest !== null || origin === null || receivedMs === 0) return 0;
-  const { txQueueMs, txRunMs } = origin;
+  const { clientSentMs, txQueueMs, txRunMs } = origin;
+  walk.begin("client_send", clientSentMs);
   walk.begin("ingest", receivedMs);
   const ranMs = receivedMs + txQueueMs;
   const readyMs = ranMs + txRunMs;
@@ -84,9 +85,12 @@ class Walk {
   #atMs = 0;
   #hasNegative = false;
 
-  /** From here on time is of this stage. 0: the stamp is missing, and the stage before goes on. */
+  /**
+   * From here on time is of this stage. 0: the stamp is missing, and the stage before goes on; as with one that a
+   * node of another version does not tell.
+   */
   begin(stage: LatencyStage, atMs: number): void {
-    if (atMs === 0) return;
+    if (!(atMs > 0)) return;
     this.#advance(atMs);
     this.#stage = stage;
     if (!this.#stages.has(stage)) this.#stages.set(stage, 0);

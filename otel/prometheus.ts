@@ -9,9 +9,8 @@ export interface MetricsText {
 }
 
 /** The text exposition format. */
-export const PROMETHEUS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
-export const OPENMETRICS_CONTENT_TYPE =
-  "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const PROMETHEUS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
+const OPENMETRICS_CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /** The metrics in the form a scraper asks for; OpenMetrics alone has room for exemplars. */
 export function renderMetrics(snapshot: MetricsSnapshot, accept: string | null): MetricsText {

@@ -51,6 +51,8 @@ export interface StatsSnapshot {
   readonly dropsByReason: ReadonlyMap<string, number>;
   readonly errorsByCode: ReadonlyMap<string, number>;
   readonly closesByCode: ReadonlyMap<string, number>;
+  readonly authFailuresByCode: ReadonlyMap<string, number>;
+  readonly rateRefusalsByReason: ReadonlyMap<string, number>;
   readonly deliveryDuration: HistogramSnapshot;
   readonly eventLoopLag: HistogramSnapshot;
   readonly deliveriesQueued: number;

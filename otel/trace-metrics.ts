@@ -61,7 +61,7 @@ export const TRACE_INSTRUMENTS: readonly Instrument[] = [
     "counter",
     "tickwire_clock_negative_total",
     "{duration}",
-    "Durations between two clocks that came out below zero.",
+    "Durations between two clocks that came out below zero, and times told by clients that cannot be.",
     (s) => s.stats.tracing.clockNegative,
   ),
   scalar(

@@ -3,6 +3,7 @@ import type { Instrument, Sample, ScalarInstrument } from "./instrument.ts";
 import type { MetricsSnapshot, TransformSnapshot } from "./snapshot.ts";
 
 const VERDICTS = ["pass", "replace", "drop", "fail", "emit", "skip", "shed", "refused"];
+/** workers/boundary/worker-link.ts has the contract. */
 const FAULTS = [
   "load",
   "config",

@@ -13,6 +13,13 @@ export function uintField(value: unknown, name: string, max = Number.MAX_SAFE_IN
   return number;
 }
 
+/** Any number, also one that is none or has no end; msgpack may have carried it in any numeric format. */
+export function numberField(value: unknown, name: string): number {
+  const number = typeof value === "bigint" ? Number(value) : value;
+  if (typeof number !== "number") throw badField(`${name} must be a number`);
+  return number;
+}
+
 /** A string of at most `maxBytes` UTF-8 bytes. */
 export function stringField(value: unknown, name: string, maxBytes: number): string {
   if (typeof value !== "string") throw badField(`${name} must be a string`);

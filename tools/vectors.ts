@@ -13,7 +13,7 @@ import { toVector } from "./vectors/vector.ts";
 const FOLDER = new URL("../protocol/vectors/", import.meta.url);
 
 /** Content of every vector file by its name. */
-export function vectorFiles(): Map<string, unknown> {
+function vectorFiles(): Map<string, unknown> {
   return new Map<string, unknown>([
     ["commands.json", commandVectors.map((source) => toVector(source, "to-broker"))],
     ["server-frames.json", serverVectors.map((source) => toVector(source, "to-client"))],

@@ -66,10 +66,10 @@ async function identify(
   try {
     // A token in the frame is the newer one; without it the request's counts, verified before the upgrade.
     if (command.token === null && session.identity !== null) return session.identity;
-    return await context.authenticator.authenticate(command.token);
+    return await context.authGate.authenticate(command.token, session.failureKey);
   } catch (error) {
     if (!(error instanceof AccessError)) throw error;
-    session.failAndClose(command.id, error.info, error.message);
+    session.failAndClose(command.id, error.info, error.message, error.retryAfterMs);
     return null;
   }
 }

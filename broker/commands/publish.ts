@@ -4,6 +4,7 @@ import type { PublishCommand, PublishView } from "../../protocol/messages/publis
 import type { Channel } from "../channels/channel.ts";
 import type { BrokerContext } from "../context.ts";
 import { encodeMeta } from "../meta.ts";
+import { takePublish } from "../rate-limit.ts";
 import type { Session } from "../sessions/session.ts";
 import { givenContext } from "../tracing/publish-trace.ts";
 
@@ -46,6 +47,7 @@ export function publish(context: BrokerContext, session: Session, command: Publi
     session,
     id,
     given,
+    meta === null ? null : meta.timeMs,
   );
   if (offset > 0 && id !== 0) session.outbound.published(id, offset, channel.stream.epoch);
 }
@@ -108,11 +110,10 @@ function isAccepted(
     session.fail(id, Code.tooLarge, `a payload may have ${maxPayloadBytes} bytes`);
     return false;
   }
-  if (session.publishLimit.isOff && session.publishByteLimit.isOff) return true;
-  const nowMs = context.clock.nowMs();
-  const retryAfterMs =
-    session.publishLimit.take(1, nowMs) || session.publishByteLimit.take(payloadBytes, nowMs);
-  if (retryAfterMs === 0) return true;
-  session.flooded(id, retryAfterMs);
+  const { publishLimit, publishByteLimit } = session;
+  if (publishLimit.isOff && publishByteLimit.isOff) return true;
+  const refusal = takePublish(publishLimit, publishByteLimit, payloadBytes, context.clock.nowMs());
+  if (refusal === null) return true;
+  session.flooded(id, refusal.reason, refusal.retryAfterMs);
   return false;
 }

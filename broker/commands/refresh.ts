@@ -19,7 +19,7 @@ export async function refresh(
   session: Session,
   command: RefreshCommand,
 ): Promise<void> {
-  const identity = await context.authenticator.authenticate(command.token);
+  const identity = await context.authGate.authenticate(command.token, session.failureKey);
   if (session.state !== "connected") return;
   if (identity.user !== session.identity?.user) {
     session.fail(command.id, Code.forbidden, "a new token must be for the same user");

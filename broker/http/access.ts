@@ -1,9 +1,11 @@
 import { Code } from "../../protocol/codes.ts";
 import type { ApiKeys } from "../auth/api-keys.ts";
+import type { AuthGate } from "../auth/auth-gate.ts";
+import { failureKey } from "../auth/failure-key.ts";
 import type { BrokerConfig } from "../config/config.ts";
 import { hasTokenKey } from "../config/rules.ts";
 import { AccessError } from "../ports.ts";
-import type { Authenticator, Grants, Identity } from "../ports.ts";
+import type { Grants, Identity } from "../ports.ts";
 import { isLocalRequest } from "./origin.ts";
 
 /** Who may call a route. */
@@ -23,6 +25,8 @@ export interface Caller {
   readonly isAdmin: boolean;
   /** Of the token; null for an API key or a local caller. */
   readonly identity: Identity | null;
+  /** What its publications are counted under; nothing secret. */
+  readonly account: string;
 }
 
 export interface AccessParts {
@@ -31,11 +35,11 @@ export interface AccessParts {
     "metricsPublic" | "tokenSecret" | "tokenPublicKey" | "jwksUrl"
   >;
   readonly apiKeys: ApiKeys;
-  readonly authenticator: Authenticator;
+  readonly authGate: AuthGate;
 }
 
-const NOBODY: Caller = Object.freeze({ isAdmin: false, identity: null });
-const ADMIN: Caller = Object.freeze({ isAdmin: true, identity: null });
+const NOBODY: Caller = Object.freeze({ isAdmin: false, identity: null, account: "nobody" });
+const LOCAL: Caller = Object.freeze({ isAdmin: true, identity: null, account: "local" });
 
 /** Finds out who calls and whether the route is for them. @throws AccessError */
 export async function authorize(
@@ -55,14 +59,19 @@ export async function authorize(
 }
 
 async function identify(
-  { config, apiKeys, authenticator }: AccessParts,
+  { config, apiKeys, authGate }: AccessParts,
   request: Request,
   address: string,
 ): Promise<Caller> {
+  const from = failureKey(request, address);
   const key = request.headers.get("x-api-key");
   if (key !== null) {
-    if (apiKeys.has(key)) return ADMIN;
-    throw new AccessError(Code.unauthorized, "the API key is not valid");
+    authGate.admit(key, from);
+    const index = apiKeys.find(key);
+    if (index !== null) return callerOfKey(index);
+    const error = new AccessError(Code.unauthorized, "the API key is not valid");
+    authGate.failed(error, from);
+    throw error;
   }
   const authorization = request.headers.get("authorization");
   if (authorization !== null) {
@@ -72,16 +81,22 @@ async function identify(
         Code.unauthorized,
         "the Authorization header must be `Bearer <key or token>`",
       );
-    if (apiKeys.has(credential)) return ADMIN;
-    const identity = await authenticator.authenticate(credential);
-    return { isAdmin: identity.isAdmin, identity };
+    authGate.admit(credential, from);
+    const index = apiKeys.find(credential);
+    if (index !== null) return callerOfKey(index);
+    const identity = await authGate.verify(credential, from);
+    return { isAdmin: identity.isAdmin, identity, account: `user ${identity.user ?? ""}` };
   }
   if (apiKeys.isEmpty && !hasTokenKey(config)) {
-    if (isLocalRequest(request, address)) return ADMIN;
+    if (isLocalRequest(request, address)) return LOCAL;
     const message = "without API keys this answers only programs on the broker's own machine";
     throw new AccessError(Code.forbidden, message);
   }
   throw new AccessError(Code.unauthorized, "an API key or a token is needed");
+}
+
+function callerOfKey(index: number): Caller {
+  return { isAdmin: true, identity: null, account: `key ${index}` };
 }
 
 /** @throws AccessError forbidden when the caller's token does not grant this */

@@ -1,12 +1,15 @@
 import { Code } from "../../protocol/codes.ts";
 import type { BrokerApi } from "../api.ts";
 import { ApiKeys } from "../auth/api-keys.ts";
+import type { AuthGate } from "../auth/auth-gate.ts";
 import type { BrokerConfig } from "../config/config.ts";
-import type { Authenticator, Logger } from "../ports.ts";
+import { systemClock } from "../ports.ts";
+import type { Clock, Logger } from "../ports.ts";
 import { authorize } from "./access.ts";
 import type { AccessParts } from "./access.ts";
 import { errorBody, errorResponse, HttpError, internalErrorBody } from "./http-error.ts";
 import { ROUTES } from "./openapi.ts";
+import { PublishRates } from "./publish-rates.ts";
 import { readJson } from "./read-json.ts";
 import type { BodyLimits } from "./read-json.ts";
 import { parseQuery } from "./route.ts";
@@ -15,8 +18,10 @@ import type { Result, Route, RouteContext } from "./route.ts";
 export interface HttpHandlerParts {
   readonly api: BrokerApi;
   readonly config: BrokerConfig;
-  readonly authenticator: Authenticator;
+  /** The broker's own, so that failures here and on its sockets count together. */
+  readonly authGate: AuthGate;
   readonly logger: Logger;
+  readonly clock?: Clock;
   /** What /metrics answers. */
   readonly metricsText: RouteContext["metricsText"];
   /** For a whole body, ms. */
@@ -42,9 +47,10 @@ const ROUTES_BY_PATH = Map.groupBy(ROUTES, ({ path }) => path);
 export function createHttpHandler(
   parts: HttpHandlerParts,
 ): (request: Request, info: RequestInfo) => Promise<Response> {
-  const { api, config, authenticator, logger, metricsText } = parts;
-  const access: AccessParts = { config, authenticator, apiKeys: new ApiKeys(config.apiKeys) };
-  const context: RouteContext = { api, config, metricsText };
+  const { api, config, authGate, logger, clock = systemClock, metricsText } = parts;
+  const access: AccessParts = { config, authGate, apiKeys: new ApiKeys(config.apiKeys) };
+  const publishRates = new PublishRates(config, clock, api.stats);
+  const context: RouteContext = { api, config, publishRates, metricsText };
   const limits: BodyLimits = {
     maxBytes: config.httpMaxBodyBytes,
     timeoutMs: parts.bodyTimeoutMs ?? BODY_TIMEOUT_MS,

@@ -51,7 +51,8 @@ export function errorBody(error: unknown): (ErrorBody & { readonly status: numbe
     error instanceof ProtocolError;
   if (!isExpected) return null;
   const { code, name, httpStatus } = error.info;
-  const retryAfterMs = error instanceof BrokerError ? error.retryAfterMs : null;
+  const retryAfterMs =
+    error instanceof BrokerError || error instanceof AccessError ? error.retryAfterMs : null;
   const { fault, nodes } = error instanceof TransformChangeError ? error : NO_DETAILS;
   return {
     status: statusOf(error, httpStatus),

@@ -6,6 +6,11 @@ type OriginConfig = Pick<BrokerConfig, "allowedOrigins" | "host">;
 /** Headers by which proxies tell for whom they ask. */
 const FORWARDING_HEADERS = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via"];
 
+/** Whether the request says that a proxy passed it on; anybody can say so. */
+export function isForwarded({ headers }: Request): boolean {
+  return FORWARDING_HEADERS.some((name) => headers.has(name));
+}
+
 function hostOf(origin: string): URL | null {
   return URL.canParse(origin) ? new URL(origin) : null;
 }
@@ -37,7 +42,7 @@ export function createOriginRule(
 export function isLocalRequest(request: Request, address: string): boolean {
   const { headers } = request;
   if (!isLoopbackHost(address)) return false;
-  if (FORWARDING_HEADERS.some((name) => headers.has(name))) return false;
+  if (isForwarded(request)) return false;
   const host = hostOf(`http://${headers.get("host") ?? ""}`);
   if (host === null || !isLoopbackHost(host.hostname)) return false;
   const site = headers.get("sec-fetch-site");

@@ -8,7 +8,7 @@ import {
 import type { PublicationMeta } from "../../protocol/messages/meta.ts";
 import type { Caller } from "./access.ts";
 import { badInput } from "./http-error.ts";
-import { anything, channelName, object, optional, text, textMap } from "./schema.ts";
+import { anything, channelName, decimal, object, optional, text, textMap } from "./schema.ts";
 import type { Schema, ValueOf } from "./schema.ts";
 
 /** A payload in JSON: its text, or `{"b64": "..."}` for bytes that are no text [P-3.5]. */
@@ -64,6 +64,11 @@ export const publicationSchema = object(
         "What the publication carries beside its payload.",
       ),
     ),
+    timeMs: optional(
+      decimal(
+        "When it was published, ms since 1970 by this node's clock: where it is traced, its trace begins then. What cannot be is left out of account.",
+      ),
+    ),
   },
   "Exactly one of `payload` and `json` must be there.",
 );
@@ -81,15 +86,17 @@ export function toPublication(
   caller: Caller,
   requestHeaders: Headers,
 ): Publication {
-  const { channel, payload, json, id, key, headers } = fields;
+  const { channel, payload, json, id, key, headers, timeMs } = fields;
   if ((payload === null) === (json === undefined))
     throw badInput("give exactly one of payload and json");
   const trace = traceContext(requestHeaders);
-  const isPlain = id === null && key === null && headers === null && trace === null;
+  const isPlain = [id, key, headers, timeMs, trace].every((part) => part === null);
   return {
     channel,
     payload: payload ?? new TextEncoder().encode(JSON.stringify(json)),
-    meta: isPlain ? null : { id, key, headers, ...trace, user: caller.identity?.user ?? null },
+    meta: isPlain
+      ? null
+      : { id, key, headers, timeMs, ...trace, user: caller.identity?.user ?? null },
   };
 }
 

@@ -4,6 +4,7 @@ import type { BrokerApi } from "../api.ts";
 import type { BrokerConfig } from "../config/config.ts";
 import type { Access, Caller } from "./access.ts";
 import { badInput } from "./http-error.ts";
+import type { PublishRates } from "./publish-rates.ts";
 import { object } from "./schema.ts";
 import type { Fields, FieldValues, JsonSchema, Schema } from "./schema.ts";
 
@@ -17,6 +18,7 @@ export interface MetricsText {
 export interface RouteContext {
   readonly api: BrokerApi;
   readonly config: BrokerConfig;
+  readonly publishRates: PublishRates;
   /** In the form the scraper's Accept header asks for. */
   readonly metricsText: (accept: string | null) => MetricsText;
 }
@@ -95,7 +97,7 @@ export function codesOf({ access, codes, body }: Route): readonly CodeInfo[] {
   if (access === "granted" || access === "admin") all.add(Code.badField);
   if (access !== "public") {
     for (const info of [Code.unauthorized, Code.forbidden, Code.revoked]) all.add(info);
-    for (const info of [Code.tokenExpired, Code.unavailable]) all.add(info);
+    for (const info of [Code.tokenExpired, Code.unavailable, Code.tooManyRequests]) all.add(info);
   }
   if (body !== null) all.add(Code.badFrame).add(Code.tooLarge);
   return [...all].toSorted((a, b) => a.code - b.code);

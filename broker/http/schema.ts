@@ -69,6 +69,18 @@ export function integer(min: number, max: number, description: string): Schema<n
   };
 }
 
+/** Any number, in a body. */
+export function decimal(description: string): Schema<number> {
+  return {
+    json: { type: "number", description },
+    isOptional: false,
+    parse: (value, name) => {
+      if (typeof value !== "number") throw badInput(`${name} must be a number`);
+      return value;
+    },
+  };
+}
+
 /** Anything JSON can hold, null included; undefined when left out. */
 export function anything(description: string): Schema<unknown> {
   return { json: { description }, isOptional: true, parse: (value) => value };

@@ -26,7 +26,7 @@ export interface DeliveryTrace {
   readonly ingest: {
     readonly receivedMs: number;
     readonly acceptedMs: number;
-    /** Clock of the publishing client, when its offset is known. */
+    /** When the client published it, as it says itself. */
     readonly clientSentMs: number;
     /** Name of the error's code, when it was refused. */
     readonly error: string | null;
@@ -37,6 +37,8 @@ export interface DeliveryTrace {
     readonly spanId: string | null;
     /** 0 when it does not say. */
     readonly receivedMs: number;
+    /** When the client published it, as it says itself; 0 when it does not. */
+    readonly clientSentMs: number;
     /** How long transforms had it, ms. */
     readonly txQueueMs: number;
     readonly txRunMs: number;

@@ -1,6 +1,7 @@
 import { Code } from "../../protocol/codes.ts";
 import type { Channel } from "../channels/channel.ts";
 import type { Clock, Identity, TransformOutcome, TransformTiming } from "../ports.ts";
+import { clientSentMs } from "./client-stamp.ts";
 import type { DebugRules } from "./debug-rules.ts";
 import type { DeliveryTrace, TraceReason } from "./delivery-trace.ts";
 import { HeadSampler } from "./head-sampler.ts";
@@ -23,6 +24,8 @@ export interface Arriving {
   readonly payloadBytes: number;
   readonly origin: TraceOrigin;
   readonly context: GivenContext | null;
+  /** When its publisher says to have published it, ms by this node's wall clock; null without. */
+  readonly toldSentMs: number | null;
   /** The head sampling of its namespace has come to it. */
   readonly isHead: boolean;
 }
@@ -70,7 +73,7 @@ export class IngestTracer {
   }
 
   #begin(
-    { channel, meta, publicationId, payloadBytes, origin, context }: Arriving,
+    { channel, meta, publicationId, payloadBytes, origin, context, toldSentMs }: Arriving,
     reason: TraceReason,
     receivedMs: number,
     transform: DeliveryTrace["transform"],
@@ -78,12 +81,17 @@ export class IngestTracer {
     const isForeign = context !== null && !context.isTrusted;
     const parent = context !== null && context.isTrusted ? context : null;
     const state = parent?.state ?? null;
+    // Whoever it is: it moves the beginning of a trace by no more than its bound.
+    const sentMs = clientSentMs(toldSentMs, receivedMs, this.#options.outlet);
     let traceId = parent?.traceId ?? randomTraceId();
     let encoded: Uint8Array | null;
     if (isForeign && meta !== null) {
       traceId = linkedTraceId(channel.name, context, decodeMeta(meta).timeMs ?? 0);
       encoded = meta;
-    } else encoded = this.#encoded(meta, { traceId, reason, state, receivedMs, transform });
+    } else {
+      const told = { receivedMs, clientSentMs: sentMs, transform };
+      encoded = this.#encoded(meta, { traceId, reason, state, ...told });
+    }
     if (encoded === null) return null;
     const connection = origin.id;
     return {
@@ -98,6 +106,7 @@ export class IngestTracer {
       publisher:
         connection === undefined ? null : { connection, user: origin.identity?.user ?? null },
       receivedMs,
+      clientSentMs: sentMs,
       acceptedMs: 0,
       transform,
       meta: encoded,
@@ -206,7 +215,7 @@ export function ingestTrace(
   busSend: DeliveryTrace["busSend"] = null,
 ): DeliveryTrace {
   const { traceId, parent, link, reason, channel, namespace, id, payloadBytes } = trace;
-  const { receivedMs, acceptedMs, publisher, transform } = trace;
+  const { receivedMs, clientSentMs: sentMs, acceptedMs, publisher, transform } = trace;
   return {
     traceId,
     parent,
@@ -217,7 +226,7 @@ export function ingestTrace(
     ingest: {
       receivedMs,
       acceptedMs: acceptedMs > 0 ? acceptedMs : Math.max(receivedMs, transform?.endedMs ?? 0),
-      clientSentMs: 0,
+      clientSentMs: sentMs,
       error,
     },
     origin: null,

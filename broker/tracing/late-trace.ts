@@ -15,12 +15,6 @@ export interface BusPlaces {
   ask(stamp: DeliveryStamp, part: LatePart): void;
 }
 
-/** A process of its own has neither. */
-export const noBus: BusPlaces = {
-  placeOf: () => ({ partition: 0, shard: 0 }),
-  ask: () => {},
-};
-
 /** What is told about one publication of a batch. */
 export interface LatePart {
   readonly traceId: string;

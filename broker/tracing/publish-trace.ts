@@ -23,6 +23,8 @@ export interface PublishTrace {
   readonly publisher: { readonly connection: string; readonly user: string | null } | null;
   /** Times of the cluster's clock. */
   readonly receivedMs: number;
+  /** When the client published it; 0 when that is not known. */
+  readonly clientSentMs: number;
   acceptedMs: number;
   transform: DeliveryTrace["transform"];
   /** Encoded meta to publish it with: its own, and the context that travels on. */
@@ -42,6 +44,8 @@ export interface ReceivedTrace {
   readonly id: string | null;
   readonly origin: NonNullable<DeliveryTrace["origin"]>;
 }
+
+const NOTHING_TOLD = { receivedMs: 0, clientSentMs: 0, txQueueMs: 0, txRunMs: 0 } as const;
 
 /** The context in what a publisher sent; null without one, and for one that is malformed. */
 export function givenContext(
@@ -65,17 +69,19 @@ export function isHonoured(context: GivenContext | null): context is GivenContex
  */
 export function metaWithTrace(
   meta: Uint8Array | null,
-  context: Pick<PublishTrace, "traceId" | "reason" | "receivedMs" | "transform"> & {
-    readonly state: string | null;
-  },
+  context: Pick<
+    PublishTrace,
+    "traceId" | "reason" | "receivedMs" | "clientSentMs" | "transform"
+  > & { readonly state: string | null },
   node: string,
   wallMs: number,
 ): Uint8Array | null {
-  const { traceId, reason, receivedMs, transform, state } = context;
+  const { traceId, reason, receivedMs, clientSentMs, transform, state } = context;
   const own = meta === null ? EMPTY_META : decodeMeta(meta);
   const spanId = spanIdOf(traceId, "ingest", node);
   const traceparent = formatTraceparent({ traceId, spanId, flags: SAMPLED_FLAG });
-  const tracestate = withMember(state, formatMember(reason, receivedMs, transform));
+  const member = formatMember(reason, receivedMs, transform, clientSentMs);
+  const tracestate = withMember(state, member);
   try {
     return encodeMeta({ ...own, traceparent, tracestate }, own.timeMs ?? wallMs, own.user);
   } catch (error) {
@@ -108,8 +114,8 @@ export function readTrace(
   const isOwn =
     fromNode === "" ? member !== null : spanId === spanIdOf(traceId, "ingest", fromNode);
   if (isOwn) {
-    const { reason = "head", receivedMs = 0, txQueueMs = 0, txRunMs = 0 } = member ?? {};
-    return { traceId, reason, link: null, id, origin: { spanId, receivedMs, txQueueMs, txRunMs } };
+    const { reason, ...told } = member ?? { reason: "head", ...NOTHING_TOLD };
+    return { traceId, reason, link: null, id, origin: { spanId, ...told } };
   }
   const linkedId = linkedTraceId(channel, context, timeMs ?? 0);
   return {
@@ -119,9 +125,8 @@ export function readTrace(
     id,
     origin: {
       spanId: fromNode === "" ? null : spanIdOf(linkedId, "ingest", fromNode),
+      ...NOTHING_TOLD,
       receivedMs: timeMs ?? 0,
-      txQueueMs: 0,
-      txRunMs: 0,
     },
   };
 }

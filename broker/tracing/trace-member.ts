@@ -1,18 +1,21 @@
+import { MAX_CLIENT_SEND_MS } from "./client-stamp.ts";
 import type { DeliveryTrace, TraceReason } from "./delivery-trace.ts";
 
 /**
- * What our member of `tracestate` tells the other nodes: why a publication is traced, when it came in, and how long
- * transforms had it.
+ * What our member of `tracestate` tells the other nodes: why a publication is traced, when it came in, how long it was
+ * on its way from the client, and how long transforms had it.
  *
- *   tickwire=<reason>;t:<received>;q:<queue wait>;x:<run>
+ *   tickwire=<reason>;t:<received>;c:<client send>;q:<queue wait>;x:<run>
  *
  * Times are whole µs in base 36, `t` since 1970 on the cluster's clock. A value has neither `,` nor `=`, and at most
- * 256 characters (W3C): this one has some 40. A field that is not known or cannot be read is passed over.
+ * 256 characters (W3C): this one has some 50. A field that is not known or cannot be read is passed over.
  */
 export interface TraceMember {
   readonly reason: TraceReason;
   /** ms since 1970 with fractions; 0 where it is not told. */
   readonly receivedMs: number;
+  /** The same; not longer before it was received than a client may say. */
+  readonly clientSentMs: number;
   /** ms; 0 without transforms. */
   readonly txQueueMs: number;
   readonly txRunMs: number;
@@ -26,13 +29,18 @@ const FIELD = /^([a-z]):([0-9a-z]{1,11})$/;
 const MAX_MEMBERS = 32;
 const MAX_STATE_CHARS = 512;
 
-/** @param transform the publication's way through transforms, once it is over */
+/**
+ * @param transform the publication's way through transforms, once it is over
+ * @param clientSentMs when the client published it; 0 when that is not known
+ */
 export function formatMember(
   reason: TraceReason,
   receivedMs: number,
   transform: DeliveryTrace["transform"] = null,
+  clientSentMs = 0,
 ): string {
-  const member = `${NAME}=${reason};t:${micros(receivedMs)}`;
+  const sent = clientSentMs === 0 ? "" : `;c:${micros(receivedMs - clientSentMs)}`;
+  const member = `${NAME}=${reason};t:${micros(receivedMs)}${sent}`;
   if (transform === null) return member;
   const { enteredMs, startedMs, endedMs } = transform;
   // What never ran was in the queue all the time.
@@ -57,9 +65,13 @@ export function readMember(state: string | null): TraceMember | null {
     if (name !== undefined && Number.isSafeInteger(number)) fields.set(name, number);
   }
   const msOf = (name: string): number => (fields.get(name) ?? 0) / 1000;
+  const receivedMs = msOf("t");
+  // Whoever can write a tracestate may have written it.
+  const isSentTold = receivedMs > 0 && fields.has("c") && msOf("c") <= MAX_CLIENT_SEND_MS;
   return {
     reason: reason as TraceReason,
-    receivedMs: msOf("t"),
+    receivedMs,
+    clientSentMs: isSentTold ? receivedMs - msOf("c") : 0,
     txQueueMs: msOf("q"),
     txRunMs: msOf("x"),
   };

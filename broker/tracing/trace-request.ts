@@ -1,5 +1,5 @@
-import type { TraceRequest } from "./bus-tracer.ts";
 import type { TraceRule, TraceRuleChange } from "./debug-rules.ts";
+import type { TraceRequest } from "./engine-tracer.ts";
 
 const TRACE_ID = /^[0-9a-f]{32}$/;
 const REASONS: ReadonlySet<unknown> = new Set([

@@ -47,7 +47,7 @@ export class TraceStats {
   readonly suppressedByReason = new Map<TraceReason, number>();
   /** Receipts for publications that are not in the flight recorder (any more). */
   receiptsUnmatched = 0;
-  /** Durations that came out below zero, and were taken as zero. */
+  /** Durations that came out below zero, and were taken as zero; and times of clients that cannot be. */
   clockNegative = 0;
   /** Cluster's clock less this machine's, and by how much it may be wrong, ms. */
   clockOffsetMs = 0;

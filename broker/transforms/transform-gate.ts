@@ -164,6 +164,7 @@ export class TransformGate implements TransformSink<unknown>, TicketHost {
         payloadBytes,
         origin,
         context: null,
+        toldSentMs: null,
         isHead: false,
       },
       trace,

@@ -16,7 +16,7 @@ export interface Culprit {
 
 /** Where a stage of the latency has a span of its own, and what it is in plain words. */
 const STAGES: Readonly<Record<LatencyStage, { operations: readonly string[]; text: string }>> = {
-  client_send: { operations: [], text: "on the way from the publisher to the broker" },
+  client_send: { operations: ["publish"], text: "on the way from the publisher to the broker" },
   ingest: { operations: ["ingest"], text: "in taking it in" },
   tx_queue: { operations: ["transform"], text: "waiting for a worker of the transform" },
   tx_run: { operations: ["transform.run"], text: "in the transform" },

@@ -1,4 +1,4 @@
-import type { Publication } from "../../client/index.ts";
+import type { Publication, TickwireClient } from "../../client/index.ts";
 import type { DeliveryTrace } from "../../otel/delivery-trace.ts";
 import { formatTraceparent, parseTraceparent, SAMPLED_FLAG } from "../../protocol/trace-context.ts";
 import { openConnection } from "../connection.ts";
@@ -20,6 +20,8 @@ import { traceText } from "./trace-text.ts";
 const DEFAULT_WAIT_MS = 5000;
 /** Between two looks at what nodes know by now, ms. */
 const LOOK_MS = 50;
+/** To learn the clock of a node. */
+const PINGS = 5;
 
 const OPTIONS = {
   data: { type: "string", short: "d", value: "<text>", text: "the payload; default: none" },
@@ -52,10 +54,12 @@ export const publish: Subcommand = {
       options["no-subscribe"] === true
         ? null
         : await Watcher.start(options, channel, context.traceId);
+    const clock = watcher === null ? null : await NodeClock.start(options, watcher);
     try {
       const publishedMs = performance.now();
       const deadlineMs = publishedMs + waitMs;
-      const body = { channel, payload: options.data ?? "" };
+      const timeMs = clock?.nowMs() ?? null;
+      const body = { channel, payload: options.data ?? "", timeMs };
       const refused = await send(options, body, formatTraceparent(context));
       const isExpected = watcher !== null && refused === null;
       const arrivedMs = isExpected ? await watcher.arrived(waitMs) : null;
@@ -71,6 +75,7 @@ export const publish: Subcommand = {
       if (arrivedMs !== null) say(`arrived here after ${formatMs(arrivedMs - publishedMs)}`);
       return ExitCode.done;
     } finally {
+      await clock?.close();
       await watcher?.close();
     }
   },
@@ -78,11 +83,12 @@ export const publish: Subcommand = {
 
 /** A subscriber that waits for one publication. */
 class Watcher {
-  readonly #connection: Connection;
+  /** To the last of the nodes. */
+  readonly connection: Connection;
   readonly #arrived = Promise.withResolvers<number>();
 
   private constructor(connection: Connection) {
-    this.#connection = connection;
+    this.connection = connection;
   }
 
   /** @throws CliError when it cannot subscribe */
@@ -123,14 +129,57 @@ class Watcher {
   }
 
   async close(): Promise<void> {
-    await this.#connection.client.close();
+    await this.connection.client.close();
+  }
+}
+
+/** The clock of the node that publishes, so that its trace can begin here. */
+class NodeClock {
+  readonly #client: TickwireClient;
+  readonly #isOwn: boolean;
+
+  private constructor(client: TickwireClient, isOwn: boolean) {
+    this.#client = client;
+    this.#isOwn = isOwn;
+  }
+
+  /** Null where that node tells no time, which is no reason not to publish. */
+  static async start(
+    { url: urls = [], token }: NodeOptions,
+    { connection }: Watcher,
+  ): Promise<NodeClock | null> {
+    const [url] = urls;
+    const isOwn = url !== urls.at(-1);
+    let client: TickwireClient | null = null;
+    try {
+      client = isOwn
+        ? (await openConnection({ url, token, wait: undefined })).client
+        : connection.client;
+      // What is measured is the way to the node, not how long HTTP takes to connect.
+      await ask({ url, token }, "/livez");
+      // The quickest answer counts.
+      for (let i = 0; i < PINGS; i++) await client.ping();
+      return new NodeClock(client, isOwn);
+    } catch {
+      if (isOwn) await client?.close();
+      return null;
+    }
+  }
+
+  /** ms since 1970; null when the connection was lost. */
+  nowMs(): number | null {
+    return this.#client.serverTimeMs;
+  }
+
+  async close(): Promise<void> {
+    if (this.#isOwn) await this.#client.close();
   }
 }
 
 /** Publishes by the first node; what the broker has against it, when it refuses. */
 async function send(
   { url, token }: NodeOptions,
-  body: { readonly channel: string; readonly payload: string },
+  body: { readonly channel: string; readonly payload: string; readonly timeMs: number | null },
   traceparent: string,
 ): Promise<RefusedError | null> {
   try {

@@ -1,12 +1,15 @@
-import { Attribute } from "../../otel/attributes.ts";
+import { Attribute, latencyAttribute } from "../../otel/attributes.ts";
 import { findCulprit, operationOf } from "./culprit.ts";
 import type { Culprit } from "./culprit.ts";
 import { formatMs } from "./format-ms.ts";
-import { textOf, tookMs } from "./trace-span.ts";
+import { numberOf, textOf, tookMs } from "./trace-span.ts";
 import type { TraceSpan } from "./trace-span.ts";
 
 /** Width of the picture of when a span was. */
 const BAR_WIDTH = 20;
+
+/** `messaging.operation.name` of a client's span around publishing. */
+const PUBLISH = "publish";
 
 interface Row {
   readonly label: string;
@@ -14,7 +17,8 @@ interface Row {
 }
 
 /** A trace as a tree of its spans, with what it blames marked and told below. */
-export function traceText(traceId: string, spans: readonly TraceSpan[]): string {
+export function traceText(traceId: string, told: readonly TraceSpan[]): string {
+  const spans = withSending(told);
   const startMs = Math.min(...spans.map((span) => span.startMs));
   const endMs = Math.max(...spans.map((span) => span.endMs));
   const culprit = findCulprit(spans);
@@ -39,6 +43,27 @@ export function traceText(traceId: string, spans: readonly TraceSpan[]): string 
     return [...cells, ...marks].join("  ").trimEnd();
   });
   return [title(traceId, spans, startMs), "", head, ...lines, ...verdict(culprit)].join("\n");
+}
+
+/** The publisher's part has a row too where nobody traced the publisher: deliveries tell when it published. */
+function withSending(spans: readonly TraceSpan[]): readonly TraceSpan[] {
+  if (spans.some((span) => operationOf(span) === PUBLISH)) return spans;
+  const stage = latencyAttribute("client_send");
+  const teller = spans.find((span) => numberOf(span, stage) > 0);
+  if (teller === undefined) return spans;
+  const { startMs } = teller;
+  const sending: TraceSpan = {
+    node: "",
+    name: "from the publisher",
+    spanId: "",
+    parentSpanId: null,
+    startMs,
+    endMs: startMs + numberOf(teller, stage),
+    attributes: { [Attribute.operationName]: PUBLISH },
+    error: null,
+    errorMessage: null,
+  };
+  return [sending, ...spans];
 }
 
 function title(traceId: string, spans: readonly TraceSpan[], startMs: number): string {

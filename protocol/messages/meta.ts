@@ -1,5 +1,12 @@
 import { badField } from "../errors.ts";
-import { arrayField, mapField, optionalStringField, stringField, uintField } from "../fields.ts";
+import {
+  arrayField,
+  mapField,
+  numberField,
+  optionalStringField,
+  stringField,
+  uintField,
+} from "../fields.ts";
 import type { FrameValue } from "../frame.ts";
 import {
   MAX_HEADER_NAME_BYTES,
@@ -13,7 +20,7 @@ import {
 /**
  * [id | nil, key | nil, headers | nil, traceparent | nil, tracestate | nil, timeMs | nil, user | nil]
  * What a publication may carry beside its payload, the same layout both ways [P-6.9]. The broker sets
- * `timeMs` and `user` itself and ignores what a client put there. Trailing fields may be left out.
+ * `timeMs` and `user` itself, whatever a client put there. Trailing fields may be left out.
  */
 export interface PublicationMeta {
   /** Publication id: the same id on the same channel within the window is published once. */
@@ -24,7 +31,10 @@ export interface PublicationMeta {
   /** W3C trace context. */
   readonly traceparent: string | null;
   readonly tracestate: string | null;
-  /** When the broker accepted it, ms since 1970; set by the broker. */
+  /**
+   * ms since 1970. To subscribers: when the broker accepted it, whole ms. From a client: when it published it, on the
+   * broker's clock as the client estimates it, with fractions.
+   */
   readonly timeMs: number | null;
   /** User of the publishing connection; set by the broker. */
   readonly user: string | null;
@@ -52,7 +62,21 @@ export function metaValue(meta: PublicationMeta): FrameValue {
   ];
 }
 
+/** What the broker made of it; also what it keeps and sends on. */
 export function metaField(value: unknown, name = "meta"): PublicationMeta {
+  return readMeta(value, name, uintField);
+}
+
+/** As it comes from a client, whose `timeMs` may be any number: one that cannot be is nobody's error [P-6.9]. */
+export function clientMetaField(value: unknown, name = "meta"): PublicationMeta {
+  return readMeta(value, name, numberField);
+}
+
+function readMeta(
+  value: unknown,
+  name: string,
+  timeField: (value: unknown, name: string) => number,
+): PublicationMeta {
   const fields = arrayField(value, name);
   return {
     id: optionalStringField(fields[0], `${name} id`, MAX_META_STRING_BYTES),
@@ -61,7 +85,7 @@ export function metaField(value: unknown, name = "meta"): PublicationMeta {
     traceparent: optionalStringField(fields[3], `${name} traceparent`, MAX_TRACEPARENT_BYTES),
     tracestate: optionalStringField(fields[4], `${name} tracestate`, MAX_TRACESTATE_BYTES),
     timeMs:
-      fields[5] === null || fields[5] === undefined ? null : uintField(fields[5], `${name} timeMs`),
+      fields[5] === null || fields[5] === undefined ? null : timeField(fields[5], `${name} timeMs`),
     user: optionalStringField(fields[6], `${name} user`, 1024),
   };
 }

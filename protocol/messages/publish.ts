@@ -13,7 +13,7 @@ import {
   writeBinHeader,
   writeUint,
 } from "../writer.ts";
-import { metaField, metaValue } from "./meta.ts";
+import { clientMetaField, metaValue } from "./meta.ts";
 import type { PublicationMeta } from "./meta.ts";
 
 /**
@@ -40,7 +40,7 @@ export function decodePublish(frame: RawFrame): PublishCommand {
     type: "publish",
     id: uintField(frame[1], "id", MAX_REQUEST_ID),
     channel: stringField(frame[2], "channel", MAX_CHANNEL_BYTES),
-    meta: hasMeta ? metaField(frame[3]) : null,
+    meta: hasMeta ? clientMetaField(frame[3]) : null,
     payload: bytesField(frame[hasMeta ? 4 : 3], "payload"),
   };
 }

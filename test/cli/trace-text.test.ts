@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 
 import { findCulprit } from "../../cli/trace/culprit.ts";
 import { spansOfParts } from "../../cli/trace/trace-span.ts";
+import type { TraceSpan } from "../../cli/trace/trace-span.ts";
 import { traceText } from "../../cli/trace/trace-text.ts";
 import type { DeliveryTrace } from "../../otel/delivery-trace.ts";
 import {
@@ -21,11 +22,17 @@ const HERE = traceOf({ transform: transformOf(), busSend: busSendOf() });
 const THERE = traceOf({
   node: "node-b",
   ingest: null,
-  origin: { spanId: null, receivedMs: T0_MS, txQueueMs: 30, txRunMs: 5 },
+  origin: { spanId: null, receivedMs: T0_MS, clientSentMs: 0, txQueueMs: 30, txRunMs: 5 },
   busReceive: busReceiveOf(),
   fanOut: fanOutOf(),
   deliveries: [deliveryOf({ handedOverMs: T0_MS + 50 })],
 });
+
+/** The other node's part of one that its client published so long before it came in. */
+function sentBefore(tookMs: number): DeliveryTrace {
+  const { origin } = THERE;
+  return traceOf({ ...THERE, origin: origin && { ...origin, clientSentMs: T0_MS - tookMs } });
+}
 
 /** Its tree, without the columns behind the names. */
 function tree(...parts: readonly DeliveryTrace[]): string[] {
@@ -58,6 +65,36 @@ describe("the tree of a trace", () => {
       "└─ fanout market.>",
       "deliver market.> (web/1.0, delivered)",
     ]);
+  });
+
+  test("has a row for the publisher where deliveries tell of it, and blames it", () => {
+    const ingest = ingestOf({ clientSentMs: T0_MS - 80 });
+    const lines = traceText(TRACE_ID, spansOfParts([{ ...HERE, ingest }, sentBefore(80)])).split(
+      "\n",
+    );
+    expect(lines[3]).toMatch(/^from the publisher +0 ms +80 ms +▪{12} +<- here$/);
+    expect(lines.slice(-2)).toEqual([
+      "80 ms of 130 ms were spent on the way from the publisher to the broker.",
+      'The span "deliver market.>" says so: tickwire.lat.client_send_ms = 80',
+    ]);
+  });
+
+  test("has no such row where the publisher has a span of its own", () => {
+    const spans = spansOfParts([HERE, sentBefore(80)]);
+    const publish: TraceSpan = {
+      node: "shop",
+      name: "publish market.btc",
+      spanId: "c".repeat(16),
+      parentSpanId: null,
+      startMs: T0_MS - 81,
+      endMs: T0_MS + 60,
+      attributes: { "messaging.operation.name": "publish" },
+      error: null,
+      errorMessage: null,
+    };
+    const text = traceText(TRACE_ID, [...spans, publish]);
+    expect(text).not.toMatch(/^from the publisher /m);
+    expect(text).toMatch(/^publish market\.btc +shop .* <- here$/m);
   });
 
   test("has a span once that was told twice, and then more was known of it", () => {
@@ -129,7 +166,7 @@ describe("what is to blame", () => {
   });
 
   test("is the transform also where the delivery could not know of it", () => {
-    const origin = { spanId: null, receivedMs: T0_MS, txQueueMs: 0, txRunMs: 0 };
+    const origin = { spanId: null, receivedMs: T0_MS, clientSentMs: 0, txQueueMs: 0, txRunMs: 0 };
     expect(blamed(HERE, { ...THERE, origin })).toEqual([
       "transform enrich",
       "tickwire.transform.queue_ms",

@@ -52,6 +52,8 @@ describe("trace publish", () => {
       /The span "transform busy" says so: tickwire\.transform\.run_ms = [2-9]\d\d/,
     );
     expect(stderr).toMatch(/^arrived here after [\d.]+ m?s\n$/);
+    // It knows the node's clock, so that its own part is there.
+    expect(stdout).toMatch(/^from the publisher +0 ms +[\d.]+ ms +▪+$/m);
   });
 
   test("can be looked at again, by its id or by a whole traceparent", async () => {
@@ -60,8 +62,13 @@ describe("trace publish", () => {
     const again = await trace(id);
     expect([again.code, again.stdout]).toEqual([0, stdout]);
     expect((await trace(`00-${id.toUpperCase()}-b7ad6b7169203331-01`)).stdout).toBe(stdout);
-    const json = JSON.parse((await trace(id, "--json")).stdout) as { name: string }[];
+    const json = JSON.parse((await trace(id, "--json")).stdout) as {
+      name: string;
+      attributes: Record<string, unknown>;
+    }[];
     expect(json.map(({ name }) => name).toSorted()).toEqual(["deliver >", "fanout >", "ingest >"]);
+    const deliver = json.find(({ name }) => name === "deliver >");
+    expect(deliver?.attributes["tickwire.lat.client_send_ms"]).toBeGreaterThan(0);
   });
 
   test("that is refused shows why, and fails", async () => {
@@ -104,6 +111,7 @@ describeWithRedis("over two nodes", () => {
       expect(stdout).toMatch(line);
     }
     expect(stdout).toMatch(/deliver > \(tickwire-cli, delivered\) +n_b /);
+    expect(stdout).toMatch(/^from the publisher +0 ms/m);
   });
 });
 

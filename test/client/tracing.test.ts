@@ -21,6 +21,9 @@ import { startTracedBroker } from "../support/traced-broker.ts";
 const TRACE_ID = "0af7651916cd43dd8448eb211c80319c";
 const PARENT = `00-${TRACE_ID}-b7ad6b7169203331-01`;
 
+/** A clock that was measured with a round trip of this is well known, ms. */
+const MARGIN_MS = 4;
+
 /** The next publication of a callback. */
 async function handled(
   client: TickwireClient,
@@ -101,6 +104,56 @@ describe("a traced client", () => {
     const process = sdk.span("process orders.{id}");
     expect(process.parentSpanContext?.spanId).toBe(spanIdOf(publish.traceId, "ingest", "n_one"));
     expect(process.attributes["messaging.destination.template"]).toBe("orders.{id}");
+  });
+
+  test("says when it published, once a ping has told it the broker's clock", async () => {
+    await using sdk = new InMemorySdk();
+    await using node = await startTracedBroker({ hasTokens: true });
+    const token = await createToken({
+      sub: "bot",
+      expS: 60,
+      key: TOKEN_SECRET,
+      ...ALL,
+      trace: true,
+    });
+    await using client = new TickwireClient(node.url, { token });
+    const traced = traceClient(client);
+    await client.ready();
+    await traced.publish("a", 1);
+    // Answers come after that of the ping it sent with the first, and the quickest counts.
+    while ((await client.ping()).rttMs > MARGIN_MS);
+    const fromMs = client.serverTimeMs ?? Infinity;
+    await traced.publish("a", 2);
+    traced.send("a", 3);
+    await traced.publish("a", 4, { traceparent: PARENT });
+    await traced.publish("a", 5, { timeMs: fromMs - 1000 });
+    expect(sdk.spans).toHaveLength(4);
+    const parts = await node.collector.until(({ ingest }) => ingest !== null, 5);
+    const [first, ...others] = parts.map(({ ingest }) => ingest);
+    expect(first?.clientSentMs).toBe(0);
+    const [, , , own] = others.map(
+      (ingest) => (ingest?.receivedMs ?? 0) - (ingest?.clientSentMs ?? 0),
+    );
+    expect(own).toBeGreaterThan(999);
+    for (const ingest of others.slice(0, 3)) {
+      expect(ingest?.clientSentMs).toBeGreaterThan(fromMs - MARGIN_MS);
+      expect(ingest?.clientSentMs).toBeLessThanOrEqual(ingest?.receivedMs ?? 0);
+    }
+    expect(node.broker.api.stats.tracing.clockNegative).toBe(0);
+  });
+
+  test("says nothing of when it published with what is not sampled", async () => {
+    await using sdk = new InMemorySdk();
+    await using node = await startTracedBroker({ traceRate: 1 });
+    await using client = new TickwireClient(node.url);
+    const traced = traceClient(client);
+    for (const value of [1, 2]) {
+      await traced.publish("a", value, { traceparent: PARENT.replace(/01$/, "00") });
+      await client.ping();
+    }
+    const parts = await node.collector.until(({ ingest }) => ingest !== null, 2);
+    expect(parts.map(({ ingest }) => ingest?.clientSentMs)).toEqual([0, 0]);
+    expect(sdk.spans).toEqual([]);
   });
 
   test("has a span for each turn of a loop, which ends when the next is asked for", async () => {

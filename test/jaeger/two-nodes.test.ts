@@ -9,11 +9,14 @@ import {
   startTracedBroker,
   TracedSubscriber,
 } from "../support/otlp/traced-broker.ts";
+import { ProtocolClient } from "../support/protocol-client.ts";
 import { describeWithRedis } from "../support/redis/binary.ts";
 import { startRedis } from "../support/redis/start-redis.ts";
 
 /** Nodes keep each other's clocks within this on one machine, ms. */
 const CLOCK_MARGIN_MS = 5;
+/** How long before it was sent a publication says to have been published, ms. */
+const SENT_AGO_MS = 40;
 
 describeWithRedis("over Redis", () => {
   test.each([0, 100])(
@@ -86,6 +89,48 @@ describeWithRedis("over Redis", () => {
         attributes: { "resource.tickwire.node.id": "far" },
       });
       expect([...ofFar.keys()]).toEqual([traceId]);
+    },
+  );
+
+  test.each([0, 100])(
+    "a delivery on the other node tells what the publisher's own part was, history %d",
+    async (historySize) => {
+      await using redis = await startRedis();
+      await using backend = startTraceBackend();
+      const { query, service } = backend;
+      const namespaces = [{ pattern: "market.>", traceRate: 1, historySize }];
+      const start = (node: string) =>
+        startTracedBroker(backend, {
+          namespaces,
+          args: ["--redis", redis.url, "--node", node],
+        });
+      await using near = await start("near");
+      await using far = await start("far");
+      await using subscriber = await TracedSubscriber.start(far.url, "market.btc");
+      await using publisher = await ProtocolClient.connect(near.url);
+      const { serverTimeMs } = await publisher.ping();
+      await publisher.publish("market.btc", "1", { timeMs: serverTimeMs - SENT_AGO_MS });
+      await subscriber.count(1);
+      const found = await query.until(
+        (jaeger) => jaeger.find({ service, operation: "deliver market.>" }),
+        (traces) =>
+          [...traces.values()].some((spans) =>
+            hasSpans(spans, "ingest market.>", "fanout market.>"),
+          ),
+      );
+      const spans = [...found.values()].flat();
+      const ingest = spanNamed(spans, "ingest market.>");
+      const deliver = spanNamed(spans, "deliver market.>");
+      expect(deliver.resource["tickwire.node.id"]).toBe("far");
+      const stages = Object.entries(deliver.attributes)
+        .filter(([name]) => name.startsWith("tickwire.lat."))
+        .map(([name, ms]) => [name, Number(ms)] as const);
+      const sendMs = new Map(stages).get("tickwire.lat.client_send_ms") ?? 0;
+      // A pong says whole milliseconds.
+      expect(sendMs).toBeGreaterThan(SENT_AGO_MS - 1);
+      expect(deliver.startMs).toBeCloseTo(ingest.startMs - sendMs, 1);
+      const sumMs = stages.reduce((sum, [, ms]) => sum + ms, 0);
+      expect(sumMs).toBeCloseTo(deliver.durationMs, 1);
     },
   );
 

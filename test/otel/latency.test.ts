@@ -55,7 +55,13 @@ test("a node that only received it begins with the batch", () => {
 });
 
 describe("a node that was told when it was published", () => {
-  const origin = { spanId: "b".repeat(16), receivedMs: T0_MS, txQueueMs: 30, txRunMs: 5 };
+  const origin = {
+    spanId: "b".repeat(16),
+    receivedMs: T0_MS,
+    clientSentMs: 0,
+    txQueueMs: 30,
+    txRunMs: 5,
+  };
   const there = {
     ingest: null,
     origin,
@@ -78,6 +84,19 @@ describe("a node that was told when it was published", () => {
       endMs: T0_MS + 48,
       hasNegative: false,
     });
+  });
+
+  test("begins with the client where that was told, and not where another version did not tell it", () => {
+    const sent = { ...there, origin: { ...origin, clientSentMs: T0_MS - 7 } };
+    expect(stagesOf(sent)).toEqual({ client_send: 7, ...stagesOf(there) });
+    expect(latencyOf(traceOf(sent), deliveryOf())).toMatchObject({
+      startMs: T0_MS - 7,
+      endMs: T0_MS + 48,
+      hasNegative: false,
+    });
+    const { clientSentMs: _untold, ...older } = origin;
+    const answer = JSON.stringify({ ...there, origin: older });
+    expect(stagesOf(JSON.parse(answer) as typeof there)).toEqual(stagesOf(there));
   });
 
   test("has no transforms where there were none", () => {
@@ -137,6 +156,15 @@ describe("whatever the stamps", () => {
         ingest: random.chance(0.3)
           ? null
           : ingestOf({ receivedMs: stamp(), clientSentMs: stamp() }),
+        origin: random.chance(0.3)
+          ? null
+          : {
+              spanId: null,
+              receivedMs: stamp(),
+              clientSentMs: stamp(),
+              txQueueMs: random.below(30),
+              txRunMs: random.below(30),
+            },
         transform: random.chance(0.5)
           ? null
           : transformOf({ enteredMs: stamp(), startedMs: stamp(), endedMs: stamp() }),

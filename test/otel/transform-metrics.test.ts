@@ -5,6 +5,7 @@ import type { Sample } from "../../otel/instrument.ts";
 import { processSnapshot } from "../../otel/snapshot.ts";
 import type { MetricsSnapshot, TransformSnapshot } from "../../otel/snapshot.ts";
 import { TRANSFORM_INSTRUMENTS } from "../../otel/transform-metrics.ts";
+import { FAULT_TYPES } from "../../workers/boundary/worker-link.ts";
 
 const ONE: TransformSnapshot = {
   id: "redact",
@@ -48,6 +49,11 @@ test("counts start at 0 for every value of a closed set, and others are counted 
     "redact other": 0,
   });
   expect(values("tickwire_transform_restarts_total", ONE)).toMatchObject({ "redact timeout": 1 });
+});
+
+test("every fault that a worker can tell of has a value of its own", () => {
+  const types = samples("tickwire_transform_faults_total", [ONE]).map(({ labels }) => labels[1]);
+  expect(types).toEqual([...FAULT_TYPES, "other"]);
 });
 
 test("what a transform counts by itself has its sum and how often", () => {

@@ -101,6 +101,11 @@ export function arbitraryMeta(random: Random): PublicationMeta {
   };
 }
 
+/** As a client may tell it: with fractions, and below zero too. */
+function arbitraryTime(random: Random): number {
+  return (arbitraryUint(random) - arbitraryUint(random)) / random.between(1, 4);
+}
+
 function arbitraryRecover(random: Random): RecoverFrom {
   switch (random.below(3)) {
     case 0:
@@ -142,7 +147,10 @@ export const arbitraryCommands: {
     id: arbitraryUint(random, MAX_ID),
     channel: arbitraryName(random),
     payload: arbitraryPayload(random),
-    meta: orNull(random, () => arbitraryMeta(random)),
+    meta: orNull(random, () => ({
+      ...arbitraryMeta(random),
+      timeMs: orNull(random, () => arbitraryTime(random)),
+    })),
   }),
   ping: (random) => ({
     type: "ping",

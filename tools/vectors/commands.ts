@@ -170,6 +170,40 @@ const publishing: VectorSource[] = [
     }),
   },
   {
+    name: "publish with when it was published",
+    clause: "P-6.9",
+    frame: encodePublish({
+      id: 16,
+      channel: "chat.room",
+      payload: text("hi"),
+      meta: { ...EMPTY_META, timeMs: 1_790_000_000_000 },
+    }),
+  },
+  {
+    name: "publish with when it was published, to a fraction of a millisecond",
+    clause: "P-6.9",
+    frame: encodePublish({
+      id: 16,
+      channel: "chat.room",
+      payload: text("hi"),
+      meta: {
+        ...EMPTY_META,
+        traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        timeMs: 1_790_000_000_000.25,
+      },
+    }),
+  },
+  {
+    name: "publish with a time before 1970, which is nobody's error",
+    clause: "P-6.9",
+    frame: encodePublish({
+      id: 16,
+      channel: "chat.room",
+      payload: text("hi"),
+      meta: { ...EMPTY_META, timeMs: -1.5 },
+    }),
+  },
+  {
     name: "publish with one header, named b64",
     clause: "P-3.5",
     frame: encodePublish({

@@ -77,6 +77,7 @@ const fields: Source[] = [
   ["publish with a meta that is a map", "P-6.9", `95050a${room}80${hello}`, 10],
   ["publish with a meta id that is a number", "P-6.9", `95050a${room}9107${hello}`, 10],
   ["publish with a header that is a number", "P-6.9", `95050a${room}93c0c081a16101${hello}`, 10],
+  ["publish with a time that is text", "P-6.9", `95050a${room}96c0c0c0c0c0a131${hello}`, 10],
   [
     "publish with 17 headers",
     "P-6.9",

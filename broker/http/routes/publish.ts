@@ -44,6 +44,7 @@ async function publishOne(
 ): Promise<PublishedResult> {
   const { channel, payload, meta } = toPublication(fields, call.caller, call.headers);
   requireGrant(call.caller, "mayPublish", channel);
+  call.context.publishRates.take(call.caller, channel, payload.length);
   const { isAdmin, identity } = call.caller;
   const mayTrace = isAdmin || identity?.mayTrace === true;
   const { offset, epoch } = await call.context.api.publish(channel, payload, meta, mayTrace);

@@ -15,6 +15,7 @@ const trace = {
   reason: "debug",
   state: null,
   receivedMs: RECEIVED_MS,
+  clientSentMs: 0,
   transform: null,
 } as const;
 const MEMBER = formatMember("debug", RECEIVED_MS);
@@ -36,12 +37,22 @@ describe("the meta of a traced publication", () => {
       origin: {
         spanId: spanIdOf(TRACE, "ingest", "n_pub"),
         receivedMs: RECEIVED_MS,
+        clientSentMs: 0,
         txQueueMs: 0,
         txRunMs: 0,
       },
     });
     // From history, which does not tell who sent it, it can be read as well.
     expect(readTrace(meta, "a", "")).toEqual(readTrace(meta, "a", "n_pub"));
+  });
+
+  test("says when its client published it", () => {
+    const told = { ...trace, clientSentMs: RECEIVED_MS - 40.5 };
+    const meta = metaWithTrace(null, told, "n_pub", 1000) as Uint8Array;
+    expect(readTrace(meta, "a", "n_pub")?.origin).toMatchObject({
+      receivedMs: RECEIVED_MS,
+      clientSentMs: RECEIVED_MS - 40.5,
+    });
   });
 
   test("keeps what it had", () => {
@@ -68,7 +79,8 @@ describe("the meta of a traced publication", () => {
     expect(read?.traceId).not.toBe(TRACE);
     // When it came in follows from what the broker says to subscribers; history does not tell who took it in.
     const spanId = spanIdOf(read?.traceId ?? "", "ingest", "n_pub");
-    expect(read?.origin).toEqual({ spanId, receivedMs: 5000, txQueueMs: 0, txRunMs: 0 });
+    const untold = { clientSentMs: 0, txQueueMs: 0, txRunMs: 0 };
+    expect(read?.origin).toEqual({ spanId, receivedMs: 5000, ...untold });
     const fromHistory = readTrace(meta, "a", "");
     expect(fromHistory).toMatchObject({ traceId: read?.traceId, origin: { spanId: null } });
   });

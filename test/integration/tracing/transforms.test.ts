@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 
 import type { DeliveryTrace } from "../../../broker/tracing/delivery-trace.ts";
+import { readMember } from "../../../broker/tracing/trace-member.ts";
 import { failureOf } from "../../support/failure.ts";
 import { ProtocolClient } from "../../support/protocol-client.ts";
 import { waitUntil } from "../../support/redis/wait.ts";
@@ -45,6 +46,27 @@ test(
     for (const [i, at] of order.entries()) expect(at).toBeGreaterThan((order[i - 1] ?? 0) - 1);
     const { tx_queue: queue, tx_run: run } = node.broker.api.stats.tracing.stages;
     expect([queue.count, run.count]).toEqual([1, 1]);
+  },
+  LIMIT_MS,
+);
+
+test(
+  "what a transform makes of it still tells the other nodes when its client published it",
+  async () => {
+    await using node = await start({ traceRate: 1 });
+    await using client = await ProtocolClient.connect(node.url);
+    await client.subscribe("t.a");
+    const { serverTimeMs } = await client.ping();
+    const { offset } = await client.publish("t.a", "hello", { timeMs: serverTimeMs - 40 });
+    const trace = await node.collector.first(({ fanOut }) => fanOut !== null);
+    const { receivedMs = 0, clientSentMs = 0 } = trace.ingest ?? {};
+    expect(receivedMs - clientSentMs).toBeGreaterThan(39);
+    await client.untilPublications(1);
+    const [publication] = client.publications;
+    const told = readMember(publication?.meta?.tracestate ?? null);
+    expect([offset, told?.reason]).toEqual([1, "head"]);
+    expect(told?.clientSentMs).toBeCloseTo(clientSentMs, 2);
+    expect(told?.txRunMs).toBeGreaterThan(0);
   },
   LIMIT_MS,
 );
