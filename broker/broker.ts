@@ -1,61 +1,24 @@
 import { Code } from "../protocol/codes.ts";
 import { encodeDrain } from "../protocol/messages/drain.ts";
-import type { BrokerApi, HealthReport } from "./api.ts";
-import { Hub } from "./channels/hub.ts";
-import { adopt } from "./channels/interest.ts";
-import { Namespaces } from "./channels/namespace.ts";
-import { LocalDirectory } from "./cluster/directory.ts";
+import type { BrokerApi } from "./api.ts";
+import { assemble } from "./assemble.ts";
+import type { BrokerParts } from "./assemble.ts";
 import { answerQuestions } from "./cluster/node-questions.ts";
-import { Answerer } from "./cluster/questions.ts";
-import { endByReset } from "./commands/unsubscribe.ts";
 import type { BrokerConfig } from "./config/config.ts";
 import type { BrokerContext } from "./context.ts";
 import { drainSessions } from "./drain.ts";
-import { createEngine } from "./engine/create-engine.ts";
-import type { Engine } from "./engine/engine.ts";
-import { Ingest } from "./ingest.ts";
+import { healthOf } from "./health.ts";
+import type { BrokerState } from "./health.ts";
 import { NodeApi } from "./node-api.ts";
-import { silentLogger, systemClock } from "./ports.ts";
-import type { Authenticator, Clock, Logger, TransformRunner } from "./ports.ts";
 import { BrokerServer } from "./server.ts";
 import { refuseHandshake } from "./sessions/handshake.ts";
-import { tellReachToAll } from "./sessions/notices.ts";
-import { Registry } from "./sessions/registry.ts";
 import { Sessions } from "./sessions/sessions.ts";
-import { Stats } from "./stats.ts";
 import { Sweeper } from "./sweeper.ts";
-import { Tick } from "./tick.ts";
-import type { TraceSink } from "./tracing/delivery-trace.ts";
-import { Tracer } from "./tracing/tracer.ts";
-import { createEmitRule } from "./transforms/emit-rule.ts";
 import { historyFor } from "./transforms/history-for.ts";
-import { isServing } from "./transforms/is-serving.ts";
-import { Settler } from "./transforms/settler.ts";
-import { TransformGate } from "./transforms/transform-gate.ts";
-
-/** Answers HTTP requests that are no WebSocket handshakes. */
-export type HttpHandler = (request: Request, info: { address: string }) => Promise<Response>;
-
-export interface BrokerParts {
-  readonly config: BrokerConfig;
-  readonly authenticator: Authenticator;
-  /** Made with the broker's API, because it answers with it. */
-  readonly createHttpHandler: (api: BrokerApi) => HttpHandler;
-  /** Whether a page of this origin may connect; null when the request names none. */
-  readonly isOriginAllowed: (origin: string | null, request: Request) => boolean;
-  readonly logger?: Logger;
-  readonly clock?: Clock;
-  readonly engine?: Engine;
-  /** What runs the transforms of the configuration; without it publications go straight to the engine. */
-  readonly transforms?: TransformRunner;
-  /** Takes traces; null or left out: nobody collects them. */
-  readonly traceSink?: TraceSink | null;
-}
+import type { TransformGate } from "./transforms/transform-gate.ts";
 
 /** A broker that stops gives what is still in transforms this long to get its place, ms. */
 const STOP_TRANSFORMS_MS = 2000;
-
-type BrokerState = "new" | "running" | "draining" | "stopped";
 
 /** One broker process: what main.ts starts, and what tests and embedders hold. */
 export class Broker {
@@ -71,88 +34,22 @@ export class Broker {
   #state: BrokerState = "new";
 
   constructor(parts: BrokerParts) {
-    const { config, clock = systemClock, logger = silentLogger } = parts;
-    const stats = new Stats();
-    const tick = new Tick(clock);
-    const engine = parts.engine ?? createEngine(config, clock, logger, stats);
-    const { maxChannels } = config;
-    const namespaces = new Namespaces(config.namespaces);
+    const { config } = parts;
+    const { context, gate, answerer, tick } = assemble(parts);
     this.#parts = parts;
     this.#config = config;
-    this.#startedMs = clock.nowMs();
-    const tracer = new Tracer({
-      node: config.node,
-      clock,
-      stats: stats.tracing,
-      sink: parts.traceSink ?? null,
-      tracesPerSecond: config.tracesPerSecond,
-      flightRecords: config.flightRecorder,
-      receiptIntervalMs: config.receiptIntervalMs,
-    });
-    const hub = new Hub({
-      tracer,
-      engine,
-      namespaces,
-      stats,
-      clock,
-      tick,
-      maxChannels,
-      onReset: (session, channel) => endByReset(this.#context, session, channel),
-    });
-    const { node } = config;
-    const { authenticator } = parts;
-    const registry = new Registry();
-    const { transforms = null } = parts;
-    const mayEmit = createEmitRule(config.transforms);
-    const settler = new Settler({ engine, hub, stats, clock, mayEmit });
-    this.#gate =
-      transforms === null
-        ? null
-        : new TransformGate({
-            runner: transforms,
-            settler,
-            hub,
-            logger,
-            limits: config,
-            tracer: tracer.ingest,
-          });
-    const answerer = new Answerer(logger);
-    const local = new LocalDirectory({ node, registry, hub, authenticator, answerer });
-    this.#context = {
-      node,
-      engine,
-      ingest: new Ingest(engine, stats, this.#gate, tracer),
-      transforms,
-      hub,
-      registry,
-      directory: engine.createDirectory?.(local) ?? local,
-      authenticator,
-      clock,
-      logger,
-      stats,
-      tracer,
-      limits: {
-        pingIntervalMs: config.pingIntervalMs,
-        maxMessageBytes: config.maxMessageBytes,
-        maxPayloadBytes: config.maxPayloadBytes,
-        maxSubscriptions: config.maxSubscriptions,
-        receiptIntervalMs: config.receiptIntervalMs,
-        slowMs: config.slowMs,
-      },
-      maxConnectionsPerUser: config.maxConnectionsPerUser,
-      tokenClockToleranceMs: config.tokenClockToleranceS * 1000,
-    };
-    engine.onUnknownChannel((name) => adopt(this.#context, name));
-    tracer.connect(engine);
-    engine.onReachChanged?.(() => tellReachToAll(this.#context));
-    this.#sessions = new Sessions(this.#context, config, tick);
-    this.#sweeper = new Sweeper(this.#context, config);
-    this.api = new NodeApi(this.#context, () => this.#health());
+    this.#context = context;
+    this.#gate = gate;
+    this.#startedMs = context.clock.nowMs();
+    this.#sessions = new Sessions(context, config, tick);
+    this.#sweeper = new Sweeper(context, config);
+    this.api = new NodeApi(context, () => healthOf(context, this.#state, this.#startedMs));
     answerQuestions(answerer, {
       api: this.api,
-      tracer,
+      tracer: context.tracer,
       transforms: config.transforms,
       transformsFolder: config.transformsFolder,
+      logger: context.logger,
     });
   }
 
@@ -186,12 +83,12 @@ export class Broker {
   }
 
   #listen(): BrokerServer {
-    const handle = this.#parts.createHttpHandler(this.api);
+    const handle = this.#parts.createHttpHandler(this.api, this.#context.authGate);
     const sessions = this.#sessions;
     return new BrokerServer(
       {
         refuse: (request, address) => this.#refuse(request, address),
-        authenticate: (token) => this.#parts.authenticator.authenticate(token),
+        authenticate: (token, key) => this.#context.authGate.authenticate(token, key),
         opened: (socket, handshake) => sessions.opened(socket, handshake),
         received: (session, message) => sessions.received(session, message),
         writable: (session) => sessions.writable(session),
@@ -240,31 +137,6 @@ export class Broker {
       return refuseHandshake(Code.connectionLimit, "too many connections from this address");
     }
     return null;
-  }
-
-  #health(): HealthReport {
-    const { engine, registry, clock, node, transforms } = this.#context;
-    const isRunning = this.#state === "running";
-    const states = transforms?.status() ?? [];
-    const canServe = engine.isReady() && states.every(isServing);
-    return {
-      isReady: isRunning && canServe,
-      status: isRunning
-        ? canServe
-          ? "ok"
-          : "degraded"
-        : this.#state === "new"
-          ? "starting"
-          : "draining",
-      node,
-      engine: engine.name,
-      uptimeMs: Math.round(clock.nowMs() - this.#startedMs),
-      connections: registry.size,
-      shards: engine.shards?.() ?? [],
-      transforms: states
-        .filter(({ state }) => state !== "running")
-        .map(({ id, state }) => ({ id, state })),
-    };
   }
 
   /** Does what is due by the clock now; a timer calls it by itself. */

@@ -1,4 +1,5 @@
 import type { ConnectionLimits } from "../protocol/messages/connected.ts";
+import type { AuthGate } from "./auth/auth-gate.ts";
 import type { Hub } from "./channels/hub.ts";
 import type { Directory } from "./cluster/directory.ts";
 import type { Engine } from "./engine/engine.ts";
@@ -8,7 +9,7 @@ import type { Registry } from "./sessions/registry.ts";
 import type { Stats } from "./stats.ts";
 import type { Tracer } from "./tracing/tracer.ts";
 
-/** What commands work with: the node's parts, made once by broker.ts. */
+/** What commands work with: the node's parts, made once by assemble.ts. */
 export interface BrokerContext {
   readonly node: string;
   readonly engine: Engine;
@@ -20,6 +21,8 @@ export interface BrokerContext {
   /** Connections and channels of all nodes; the registry has this node's. */
   readonly directory: Directory;
   readonly authenticator: Authenticator;
+  /** The way to the authenticator for what clients send. */
+  readonly authGate: AuthGate;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly stats: Stats;

@@ -151,7 +151,7 @@ function execute(context: BrokerContext, session: Session, frame: RawFrame): voi
 function isWithinRate(context: BrokerContext, session: Session, requestId: number): boolean {
   const retryAfterMs = session.commandLimit.take(1, context.clock.nowMs());
   if (retryAfterMs === 0) return true;
-  session.flooded(requestId, retryAfterMs);
+  session.flooded(requestId, "command_rate", retryAfterMs);
   return false;
 }
 
@@ -208,10 +208,8 @@ function failed(context: BrokerContext, session: Session, requestId: number, err
     const id = error.requestId === 0 ? requestId : error.requestId;
     if (error.isFatal) session.failAndClose(id, error.info, error.message);
     else session.fail(id, error.info, error.message);
-  } else if (error instanceof BrokerError) {
+  } else if (error instanceof BrokerError || error instanceof AccessError) {
     session.fail(requestId, error.info, error.message, error.retryAfterMs);
-  } else if (error instanceof AccessError) {
-    session.fail(requestId, error.info, error.message);
   } else {
     const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
     context.logger.log("error", "command_failed", { connection: session.id, error: message });

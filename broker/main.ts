@@ -79,12 +79,13 @@ export function createBroker(config: BrokerConfig, options: BrokerOptions = {}):
   const broker = new Broker({
     config,
     authenticator,
-    createHttpHandler: (api) =>
+    createHttpHandler: (api, authGate) =>
       createHttpHandler({
         api,
         config,
-        authenticator,
+        authGate,
         logger,
+        clock,
         metricsText: (accept) => renderMetrics(snapshotOf(api), accept),
       }),
     isOriginAllowed: createOriginRule(config),

@@ -55,10 +55,17 @@ export interface Identity {
 export class AccessError extends Error {
   override readonly name = "AccessError";
   readonly info: CodeInfo;
+  /** Null where waiting does not help, or nobody knows for how long. */
+  readonly retryAfterMs: number | null;
 
-  constructor(info: CodeInfo, message: string = info.text, options?: ErrorOptions) {
+  constructor(
+    info: CodeInfo,
+    message: string = info.text,
+    options: ErrorOptions & { retryAfterMs?: number } = {},
+  ) {
     super(message, options);
     this.info = info;
+    this.retryAfterMs = options.retryAfterMs ?? null;
   }
 }
 
@@ -68,6 +75,8 @@ export interface Authenticator {
    * @throws AccessError unauthorized, token_expired, revoked or unavailable (keys cannot be had)
    */
   authenticate(token: string | null): Promise<Identity>;
+  /** Whether this token was accepted lately, so that it costs little to accept it again. */
+  isKnown?(token: string): boolean;
   /** Whether this identity has been revoked since it was verified. */
   isRevoked(identity: Identity): boolean;
   /**

@@ -33,4 +33,37 @@ export class RateLimit {
     }
     return Math.ceil((needed - this.#tokens) / this.#ratePerMs);
   }
+
+  /** What `take` would answer, ms; takes nothing. */
+  waitMs(cost: number, nowMs: number): number {
+    if (this.#ratePerMs === 0) return 0;
+    const filled = this.#tokens + (nowMs - this.#lastMs) * this.#ratePerMs;
+    const missing = Math.min(cost, this.#burst) - Math.min(this.#burst, filled);
+    return missing <= 0 ? 0 : Math.ceil(missing / this.#ratePerMs);
+  }
+}
+
+/** A publication over a rate: which one, and how long to wait. */
+export interface PublishRefusal {
+  readonly reason: "publish_rate" | "publish_byte_rate";
+  readonly retryAfterMs: number;
+}
+
+/** Counts a publication against both limits, or against neither: what one refuses costs nothing of the other. */
+export function takePublish(
+  count: RateLimit,
+  bytes: RateLimit,
+  payloadBytes: number,
+  nowMs: number,
+): PublishRefusal | null {
+  const countMs = count.waitMs(1, nowMs);
+  const bytesMs = bytes.waitMs(payloadBytes, nowMs);
+  if (countMs === 0 && bytesMs === 0) {
+    count.take(1, nowMs);
+    bytes.take(payloadBytes, nowMs);
+    return null;
+  }
+  return countMs >= bytesMs
+    ? { reason: "publish_rate", retryAfterMs: countMs }
+    : { reason: "publish_byte_rate", retryAfterMs: bytesMs };
 }

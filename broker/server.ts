@@ -4,6 +4,7 @@ import { Code } from "../protocol/codes.ts";
 import type { CodeInfo } from "../protocol/codes.ts";
 import { MAX_CLOSE_REASON_BYTES } from "../protocol/limits.ts";
 import { SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK } from "../protocol/version.ts";
+import { failureKey } from "./auth/failure-key.ts";
 import { AccessError } from "./ports.ts";
 import type { Identity } from "./ports.ts";
 import {
@@ -20,6 +21,8 @@ import type { Socket } from "./sessions/socket.ts";
 export interface Handshake {
   readonly format: "msgpack" | "json";
   readonly address: string;
+  /** Whom failed authentications count against; null for nobody. */
+  readonly failureKey: string | null;
   /** Verified already when the request carried a token. */
   readonly identity: Identity | null;
 }
@@ -29,7 +32,7 @@ export interface ServerHost {
   /** Null lets the upgrade go on; a response refuses it. */
   refuse(request: Request, address: string): Response | null;
   /** Verifies a token that came with the request. */
-  authenticate(token: string): Promise<Identity>;
+  authenticate(token: string, failureKey: string | null): Promise<Identity>;
   opened(socket: Socket, handshake: Handshake): Session;
   received(session: Session, message: Uint8Array | string): void;
   writable(session: Session): void;
@@ -114,13 +117,14 @@ export class BrokerServer {
     if (format === null)
       return refuseHandshake(Code.badFrame, "no subprotocol of this broker offered");
     const token = requestToken(request, offered);
+    const key = failureKey(request, address);
     let identity: Identity | null = null;
     if (token !== null) {
       try {
-        identity = await this.#host.authenticate(token);
+        identity = await this.#host.authenticate(token, key);
       } catch (error) {
         if (!(error instanceof AccessError)) throw error;
-        return refuseHandshake(error.info, error.message);
+        return refuseHandshake(error.info, error.message, { retryAfterMs: error.retryAfterMs });
       }
       // While the token was being verified others may have taken the last place.
       const late = this.#host.refuse(request, address);
@@ -130,9 +134,10 @@ export class BrokerServer {
       offered.length === 0
         ? {}
         : { "Sec-WebSocket-Protocol": format === "json" ? SUBPROTOCOL_JSON : SUBPROTOCOL_MSGPACK };
-    const data = { handshake: { format, address, identity }, session: null, closing: null };
+    const handshake = { format, address, failureKey: key, identity };
+    const data = { handshake, session: null, closing: null };
     if (server.upgrade(request, { headers, data })) return undefined;
-    return refuseHandshake(Code.badFrame, "not a WebSocket handshake", 426);
+    return refuseHandshake(Code.badFrame, "not a WebSocket handshake", { status: 426 });
   }
 }
 

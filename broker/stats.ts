@@ -15,6 +15,15 @@ const LAG_BOUNDS_MS = [1, 2, 5, 10, 20, 50, 100, 250, 500, 1000] as const;
 /** Why a publication was not delivered to somebody it was meant for. */
 export type DropReason = "slow" | "node-budget" | "closed";
 
+/** The rate that something was over. */
+export type RateReason =
+  | "command_rate"
+  | "publish_rate"
+  | "publish_byte_rate"
+  | "api_publish_rate"
+  /** Of authFailureRate: refused without a look at the credential. */
+  | "auth_failures";
+
 /**
  * The broker's counters. Hot loops add to plain numbers; otel/metrics.ts gives them names and units when
  * somebody asks.
@@ -50,6 +59,8 @@ export class Stats {
   readonly dropsByReason = new Map<DropReason, number>();
   readonly errorsByCode = new Map<string, number>();
   readonly closesByCode = new Map<string, number>();
+  readonly authFailuresByCode = new Map<string, number>();
+  readonly rateRefusalsByReason = new Map<RateReason, number>();
   readonly deliveryDuration = new Histogram(DELIVERY_BOUNDS_MS);
   readonly eventLoopLag = new Histogram(LAG_BOUNDS_MS);
   readonly tracing = new TraceStats();
@@ -64,6 +75,14 @@ export class Stats {
 
   closed(name: string): void {
     add(this.closesByCode, name, 1);
+  }
+
+  authFailed(info: CodeInfo): void {
+    add(this.authFailuresByCode, info.name, 1);
+  }
+
+  rateRefused(reason: RateReason): void {
+    add(this.rateRefusalsByReason, reason, 1);
   }
 }
 

@@ -20,10 +20,16 @@ export class ApiKeys {
   }
 
   has(candidate: string): boolean {
-    if (candidate.length > MAX_CANDIDATE_LENGTH) return false;
+    return this.find(candidate) !== null;
+  }
+
+  /** Place of the key in the configuration, from 0; null when it is none of them. */
+  find(candidate: string): number | null {
+    if (candidate.length > MAX_CANDIDATE_LENGTH) return null;
     const wanted = digest(candidate);
-    let found = false;
-    for (const known of this.#digests) found = timingSafeEqual(known, wanted) || found;
+    let found: number | null = null;
+    for (const [index, known] of this.#digests.entries())
+      if (timingSafeEqual(known, wanted)) found = index;
     return found;
   }
 }

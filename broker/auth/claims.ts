@@ -24,7 +24,7 @@ export class BadClaims extends Error {
 export const MAX_ID_BYTES = 256;
 
 /** Channel patterns of one kind in one token. */
-export const MAX_PATTERNS = 64;
+const MAX_PATTERNS = 64;
 
 /** Reads the claims of a verified token. @throws BadClaims */
 export function readClaims(payload: Readonly<Record<string, unknown>>): TokenClaims {

@@ -49,6 +49,12 @@ export class TokenAuthenticator implements Authenticator {
     return identity;
   }
 
+  isKnown(token: string): boolean {
+    if (token.length > MAX_TOKEN_BYTES) return false;
+    const identity = this.#cached(IdentityCache.keyOf(token));
+    return identity !== null && !this.isRevoked(identity);
+  }
+
   isRevoked(identity: Identity): boolean {
     return this.#revocations.has(identity);
   }

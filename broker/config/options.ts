@@ -173,6 +173,14 @@ export const OPTIONS = {
     max: 64 * MIB,
     text: "Largest body of an HTTP request.",
   }),
+  apiPublishRate: integer({
+    group: "Server API",
+    fallback: 0,
+    min: 0,
+    max: 10_000_000,
+    unit: "publications/s",
+    text: "Publications one administrator may send over HTTP: an API key, a user with admin tokens, or without any key this machine. Bursts may have twice as many; 0 sets no limit. Other users have publishRate and publishByteRate.",
+  }),
   metricsPublic: boolean({
     group: "Server API",
     fallback: false,
@@ -234,14 +242,14 @@ export const OPTIONS = {
     min: 0,
     max: 10_000_000,
     unit: "publications/s",
-    text: "Publications one connection may send; 0 sets no limit.",
+    text: "Publications one connection may send, and the user of a token over HTTP, with bursts of twice as many; 0 sets no limit.",
   }),
   publishByteRate: size({
     group: "Limits",
     fallback: 0,
     min: 0,
     max: 100 * GIB,
-    text: "Payload bytes one connection may publish a second; 0 sets no limit.",
+    text: "Payload bytes one connection may publish a second, and the user of a token over HTTP; 0 sets no limit.",
   }),
   commandRate: integer({
     group: "Limits",
@@ -250,6 +258,15 @@ export const OPTIONS = {
     max: 10_000_000,
     unit: "commands/s",
     text: "Other commands one connection may send, with bursts of twice as many; 0 sets no limit.",
+  }),
+
+  authFailureRate: integer({
+    group: "Limits",
+    fallback: 60,
+    min: 0,
+    max: 1_000_000,
+    unit: "failures/min",
+    text: "Tokens and API keys of one address (IPv6: its /64) that may fail, as many at once; 0 sets no limit. Beyond it credentials from there are refused unread, except tokens accepted lately. An office behind one address shares the number: one broken client there lets new ones in only as fast as failures are forgiven. Clients of a proxy that adds a forwarding header from a private network are not counted, since they cannot be told apart; with any other proxy set 0 and limit there.",
   }),
 
   preAuthMs: duration({

@@ -5,8 +5,8 @@ import {
   SUBPROTOCOL_TOKEN_PREFIX,
 } from "../../protocol/version.ts";
 
-/** How long a client that was refused for want of room is to wait, seconds. */
-const RETRY_AFTER_S = "5";
+/** How long a client that was refused for want of room is to wait, ms. */
+const RETRY_AFTER_MS = 5000;
 
 export function offeredSubprotocols(request: Request): string[] {
   const header = request.headers.get("sec-websocket-protocol");
@@ -35,10 +35,15 @@ export function requestToken(request: Request, offered: readonly string[]): stri
 export function refuseHandshake(
   { code, name, httpStatus }: CodeInfo,
   message: string,
-  status: number = httpStatus,
+  {
+    status = httpStatus,
+    retryAfterMs = null,
+  }: { readonly status?: number; readonly retryAfterMs?: number | null } = {},
 ): Response {
   const headers: Record<string, string> = {};
   if (status === 401) headers["WWW-Authenticate"] = "Bearer";
-  if (status === 429 || status === 503) headers["Retry-After"] = RETRY_AFTER_S;
-  return Response.json({ error: { code, name, message } }, { status, headers });
+  if (status === 429 || status === 503)
+    headers["Retry-After"] = String(Math.ceil((retryAfterMs ?? RETRY_AFTER_MS) / 1000));
+  const wait = retryAfterMs === null ? {} : { retryAfterMs };
+  return Response.json({ error: { code, name, message, ...wait } }, { status, headers });
 }

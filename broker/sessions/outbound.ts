@@ -6,26 +6,12 @@ import { encodeOk } from "../../protocol/messages/reply.ts";
 import type { Stats } from "../stats.ts";
 import type { DeliveryStamp } from "../tracing/delivery-stamp.ts";
 import { ByteBuffer } from "./byte-buffer.ts";
+import { OutboundQueue } from "./outbound-queue.ts";
+import type { WaitedDelivery } from "./outbound-queue.ts";
 import { SendStatus } from "./socket.ts";
 import type { Socket } from "./socket.ts";
 
 const json = new JsonCodec();
-
-/** Messages waiting for a socket that is behind; `isReplay` ones share memory with the log and are not counted. */
-interface QueuedMessage {
-  readonly message: Uint8Array | string;
-  readonly isReplay: boolean;
-  /** Of the publications in it, where it is known what they are. */
-  readonly stamp: DeliveryStamp | null;
-  /** What waited before it. */
-  readonly queuedBytes: number;
-}
-
-/** Publications that had to wait, and how much waited before them. */
-export interface WaitedDelivery {
-  readonly stamp: DeliveryStamp;
-  readonly queuedBytes: number;
-}
 
 /** Gives bytes that stay as they are, and says what they are. */
 export interface StableSource {
@@ -65,10 +51,7 @@ export class Outbound {
   readonly #onSlow: (reason: "slow" | "node-budget") => void;
   readonly #replyBytes = new ByteBuffer(128);
   #replyText = "";
-  #queue: QueuedMessage[] = [];
-  #queueHead = 0;
-  #queuedBytes = 0;
-  #replayBytes = 0;
+  readonly #queue: OutboundQueue;
   #isBehind = false;
   #isClosed = false;
   /** What the socket took, but has not got rid of. */
@@ -87,12 +70,13 @@ export class Outbound {
     this.isDirect = format === "msgpack";
     this.#socket = socket;
     this.#context = context;
+    this.#queue = new OutboundQueue(context.stats);
     this.#onSlow = onSlow;
   }
 
   /** Bytes of this session waiting in user space. */
   get queuedBytes(): number {
-    return this.#queuedBytes;
+    return this.#queue.queuedBytes;
   }
 
   /** Whether the socket is full, so that everything waits here. */
@@ -102,12 +86,12 @@ export class Outbound {
 
   /** Whether anything still waits here for a socket that is behind. */
   get hasQueue(): boolean {
-    return this.#queueHead < this.#queue.length;
+    return this.#queue.size > 0;
   }
 
   /** Whether so much of earlier replays waits unread that there must not be more. */
   get isReplayFull(): boolean {
-    return this.#replayBytes > this.#context.maxQueuedBytes;
+    return this.#queue.replayBytes > this.#context.maxQueuedBytes;
   }
 
   /** Queues a reply or push; it leaves at the end of the tick, or with the next publication. */
@@ -237,14 +221,9 @@ export class Outbound {
     const { stats, maxQueuedBytes, maxTotalQueuedBytes } = this.#context;
     const stamp = source?.stamp?.() ?? null;
     if (stamp !== null) stats.deliveriesQueued++;
-    this.#queue.push({ message, isReplay, stamp, queuedBytes: this.#queuedBytes });
-    if (isReplay) {
-      this.#replayBytes += message.length;
-      return;
-    }
-    this.#queuedBytes += message.length;
-    stats.outboundQueuedBytes += message.length;
-    if (this.#queuedBytes > maxQueuedBytes) this.#onSlow("slow");
+    this.#queue.push(message, isReplay, stamp);
+    if (isReplay) return;
+    if (this.#queue.queuedBytes > maxQueuedBytes) this.#onSlow("slow");
     else if (stats.outboundQueuedBytes > maxTotalQueuedBytes) this.#onSlow("node-budget");
   }
 
@@ -256,12 +235,10 @@ export class Outbound {
     const waited: WaitedDelivery[] = this.#held === null ? [] : [this.#held];
     this.#held = null;
     this.#isBehind = false;
-    while (this.#queueHead < this.#queue.length && !this.#isBehind && !this.#isClosed) {
-      const { message, isReplay, stamp, queuedBytes } = this.#queue[
-        this.#queueHead++
-      ] as QueuedMessage;
-      if (isReplay) this.#replayBytes -= message.length;
-      else this.#uncount(message.length);
+    while (!this.#isBehind && !this.#isClosed) {
+      const next = this.#queue.shift();
+      if (next === undefined) break;
+      const { message, stamp, queuedBytes } = next;
       const status = this.#write(message);
       if (status === SendStatus.queued) this.#fellBehind(stamp, queuedBytes);
       else {
@@ -269,44 +246,23 @@ export class Outbound {
         if (stamp !== null && status === SendStatus.sent) waited.push({ stamp, queuedBytes });
       }
     }
-    if (this.#queueHead === this.#queue.length) {
-      this.#queue = [];
-      this.#queueHead = 0;
-    } else if (this.#queueHead > 1024) {
-      this.#queue.splice(0, this.#queueHead);
-      this.#queueHead = 0;
-    }
+    this.#queue.trim();
     this.#updateDirect();
     return waited.length === 0 ? nothing : waited;
   }
 
   /** Publications that wait here, oldest first. */
   waiting(): readonly WaitedDelivery[] {
-    const waiting: WaitedDelivery[] = [];
-    for (let i = this.#queueHead; i < this.#queue.length; i++) {
-      const { stamp, queuedBytes } = this.#queue[i] as QueuedMessage;
-      if (stamp !== null) waiting.push({ stamp, queuedBytes });
-    }
-    return waiting;
-  }
-
-  #uncount(size: number): void {
-    this.#queuedBytes -= size;
-    this.#context.stats.outboundQueuedBytes -= size;
+    return this.#queue.waiting();
   }
 
   /** Lets go of everything that waits, for good. Returns how many messages never left. */
   discard(): number {
     this.#isClosed = true;
     this.isDirect = false;
-    const unsent = this.#queue.length - this.#queueHead;
-    this.#uncount(this.#queuedBytes);
-    this.#replayBytes = 0;
     this.#held = null;
-    this.#queue = [];
-    this.#queueHead = 0;
     this.#replyText = "";
     this.#replyBytes.reset();
-    return unsent;
+    return this.#queue.clear();
   }
 }

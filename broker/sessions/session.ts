@@ -7,7 +7,7 @@ import type { Batch, Channel, Subscriber } from "../channels/channel.ts";
 import type { PublishAck } from "../engine/engine.ts";
 import type { Identity } from "../ports.ts";
 import type { RateLimit } from "../rate-limit.ts";
-import type { DropReason, Stats } from "../stats.ts";
+import type { DropReason, RateReason, Stats } from "../stats.ts";
 import type { Outbound } from "./outbound.ts";
 import type { Socket } from "./socket.ts";
 
@@ -25,6 +25,8 @@ export interface SessionOptions {
   readonly id: string;
   readonly format: "msgpack" | "json";
   readonly address: string;
+  /** Whom failed authentications count against; left out or null: nobody. */
+  readonly failureKey?: string | null;
   readonly socket: Socket;
   readonly stats: Stats;
   readonly sinceMs: number;
@@ -44,6 +46,7 @@ export class Session implements PublishAck {
   readonly id: string;
   readonly format: "msgpack" | "json";
   readonly address: string;
+  readonly failureKey: string | null;
   readonly socket: Socket;
   readonly outbound: Outbound;
   readonly sinceMs: number;
@@ -92,6 +95,7 @@ export class Session implements PublishAck {
     this.id = options.id;
     this.format = options.format;
     this.address = options.address;
+    this.failureKey = options.failureKey ?? null;
     this.socket = options.socket;
     this.#stats = options.stats;
     this.#onLost = options.onLost;
@@ -146,8 +150,13 @@ export class Session implements PublishAck {
   }
 
   /** An error reply, and then the close, with the same code. */
-  failAndClose(requestId: number, info: CodeInfo, message?: string): void {
-    this.fail(requestId, info, message);
+  failAndClose(
+    requestId: number,
+    info: CodeInfo,
+    message?: string,
+    retryAfterMs: number | null = null,
+  ): void {
+    this.fail(requestId, info, message, retryAfterMs);
     this.close(info, message);
   }
 
@@ -158,9 +167,12 @@ export class Session implements PublishAck {
   }
 
   /** Flooding is answered with errors, and in the end with a close. */
-  flooded(requestId: number, retryAfterMs: number): void {
+  flooded(requestId: number, reason: RateReason, retryAfterMs: number): void {
+    this.#stats.rateRefused(reason);
     this.floodCount++;
-    if (this.floodCount > 100) this.failAndClose(requestId, Code.tooManyRequests);
-    else this.fail(requestId, Code.tooManyRequests, undefined, retryAfterMs);
+    const { tooManyRequests } = Code;
+    if (this.floodCount > 100)
+      this.failAndClose(requestId, tooManyRequests, undefined, retryAfterMs);
+    else this.fail(requestId, tooManyRequests, undefined, retryAfterMs);
   }
 }

@@ -51,6 +51,7 @@ export class Sessions implements TickWork {
       id: `c_${randomId(16)}`,
       format: handshake.format,
       address: handshake.address,
+      failureKey: handshake.failureKey,
       socket,
       stats,
       sinceMs: clock.wallMs(),

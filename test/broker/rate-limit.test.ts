@@ -35,9 +35,26 @@ describe("rate limit", () => {
     expect(limit.take(1, 901)).toBe(0);
   });
 
+  test("tells beforehand what it would answer, and takes nothing", () => {
+    const random = new Random(announceSeed("rate-limit-wait"));
+    const limit = new RateLimit(50, 100, 0);
+    let nowMs = 0;
+    let refusals = 0;
+    for (let step = 0; step < 2000; step++) {
+      nowMs += random.below(60) / 2;
+      const cost = random.between(1, 120);
+      const waitMs = limit.waitMs(cost, nowMs);
+      expect(limit.waitMs(cost, nowMs)).toBe(waitMs);
+      expect(limit.take(cost, nowMs)).toBe(waitMs);
+      if (waitMs > 0) refusals++;
+    }
+    expect(refusals).toBeGreaterThan(100);
+  });
+
   test("a rate of 0 limits nothing", () => {
     const limit = new RateLimit(0, 0, 0);
     expect(limit.isOff).toBe(true);
+    expect(limit.waitMs(1_000_000, 0)).toBe(0);
     for (let i = 0; i < 1000; i++) expect(limit.take(1_000_000, 0)).toBe(0);
   });
 

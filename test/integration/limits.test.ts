@@ -206,13 +206,48 @@ describe("rates", () => {
   test("of payload bytes: by size, not by number", async () => {
     const clock = new VirtualClock();
     await using node = await startBroker({ publishByteRate: 1000, clock });
-    await using client = await ProtocolClient.connect(node.url);
-    for (let i = 0; i < 100; i++) await client.publish("a", "x");
-    await client.publish("a", new Uint8Array(1900));
-    const refused = await rejection(client.publish("a", new Uint8Array(500)));
-    expect(refused).toMatchObject({ code: 4103, reply: { retryAfterMs: 500 } });
-    clock.advance(500);
-    await client.publish("a", new Uint8Array(500));
+    for (const format of ["msgpack", "json"] as const) {
+      await using client = await ProtocolClient.connect(node.url, { format });
+      for (let i = 0; i < 100; i++) await client.publish("a", "x");
+      await client.publish("a", new Uint8Array(1900));
+      const refused = await rejection(client.publish("a", new Uint8Array(500)));
+      expect(refused).toMatchObject({ code: 4103, reply: { retryAfterMs: 500 } });
+      clock.advance(500);
+      await client.publish("a", new Uint8Array(500));
+    }
+    expect(node.broker.api.stats.rateRefusalsByReason.get("publish_byte_rate")).toBe(2);
+  });
+
+  test("of number and bytes together: what one refuses costs nothing of the other", async () => {
+    const clock = new VirtualClock();
+    await using node = await startBroker({ publishRate: 2, publishByteRate: 1000, clock });
+    for (const format of ["msgpack", "json"] as const) {
+      await using client = await ProtocolClient.connect(node.url, { format });
+      await client.publish("a", new Uint8Array(2000));
+      for (let i = 0; i < 5; i++) {
+        const refused = await rejection(client.publish("a", new Uint8Array(1000)));
+        expect(refused).toMatchObject({ code: 4103, reply: { retryAfterMs: 1000 } });
+      }
+      for (let i = 0; i < 3; i++) await client.publish("a", "");
+      const refused = await rejection(client.publish("a", ""));
+      expect(refused).toMatchObject({ code: 4103, reply: { retryAfterMs: 500 } });
+      // The longer of two waits is told: after it the publication passes.
+      const longer = await rejection(client.publish("a", new Uint8Array(1500)));
+      expect(longer).toMatchObject({ code: 4103, reply: { retryAfterMs: 1500 } });
+      clock.advance(1500);
+      await client.publish("a", new Uint8Array(1500));
+    }
+  });
+
+  test("say when to come again in the error before the close as well", async () => {
+    const clock = new VirtualClock();
+    await using node = await startBroker({ publishRate: 10, clock });
+    for (const format of ["msgpack", "json"] as const) {
+      await using client = await ProtocolClient.connect(node.url, { format });
+      client.send(...Array.from({ length: 20 + 101 }, (_, i) => publishFrame(1000 + i, "a", "x")));
+      expect((await client.untilClosed()).code).toBe(4103);
+      expect(client.frames.at(-1)).toMatchObject({ type: "error", code: 4103, retryAfterMs: 100 });
+    }
   });
 
   test("of commands: errors first, and a client that floods on is closed with 4103", async () => {

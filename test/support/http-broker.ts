@@ -46,12 +46,13 @@ export class HttpBroker implements AsyncDisposable {
     const broker = new Broker({
       config,
       authenticator,
-      createHttpHandler: (api) =>
+      createHttpHandler: (api, authGate) =>
         createHttpHandler({
           api,
           config,
-          authenticator,
+          authGate,
           logger,
+          clock,
           bodyTimeoutMs,
           metricsText:
             metricsText ??

@@ -1,3 +1,4 @@
+import { AuthGate } from "../../broker/auth/auth-gate.ts";
 import { createAuthenticator } from "../../broker/auth/create-authenticator.ts";
 import { Hub } from "../../broker/channels/hub.ts";
 import { adopt } from "../../broker/channels/interest.ts";
@@ -93,6 +94,13 @@ export class PlainNode {
       registry,
       directory: new LocalDirectory({ node, registry, hub: this.hub, authenticator }),
       authenticator,
+      authGate: new AuthGate({
+        authenticator,
+        failureRate: config.authFailureRate,
+        clock,
+        logger: silentLogger,
+        stats,
+      }),
       clock,
       logger: silentLogger,
       stats,
@@ -137,7 +145,12 @@ export class PlainClient {
     this.#sessions = sessions;
     this.#format = format;
     this.socket = new PlainSocket((code) => sessions.closed(this.session, code));
-    this.session = sessions.opened(this.socket, { format, address: "10.0.0.1", identity: null });
+    this.session = sessions.opened(this.socket, {
+      format,
+      address: "10.0.0.1",
+      failureKey: null,
+      identity: null,
+    });
   }
 
   /** Sends frames as one message. */

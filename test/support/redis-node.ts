@@ -99,11 +99,11 @@ export class RedisNode implements AsyncDisposable {
       ...(transforms === null ? {} : { transforms }),
       config,
       authenticator,
-      createHttpHandler: (api) =>
+      createHttpHandler: (api, authGate) =>
         createHttpHandler({
           api,
           config,
-          authenticator,
+          authGate,
           logger,
           metricsText: () => ({ text: "", contentType: "text/plain" }),
         }),
