@@ -2,7 +2,7 @@ import { Code } from "../../protocol/codes.ts";
 import type { BrokerApi } from "../api.ts";
 import { BrokerError } from "../api.ts";
 import type { TransformBinding } from "../config/transforms.ts";
-import type { TransformChange } from "../ports.ts";
+import type { Logger, TransformChange } from "../ports.ts";
 import { readRuleChange } from "../tracing/trace-request.ts";
 import type { Tracer } from "../tracing/tracer.ts";
 import { allowedUse } from "../transforms/allowed-use.ts";
@@ -27,6 +27,7 @@ export interface NodeQuestionParts {
   readonly tracer: Tracer;
   readonly transforms: readonly TransformBinding[];
   readonly transformsFolder: string | null;
+  readonly logger: Logger;
 }
 
 /** Sets what this node answers, when others ask and when its own operators do. */
@@ -63,8 +64,16 @@ function ruleIdOf(change: NonNullable<ReturnType<typeof readRuleChange>>): strin
 /** What may be loaded is for each node to say: folders and bindings are its own. */
 function allowedChange(change: TransformChange, parts: NodeQuestionParts): TransformChange {
   if (change.action !== "deploy" || change.use === null) return change;
-  const binding = parts.transforms.find(({ id }) => id === change.id);
-  return { ...change, use: allowedUse(change.use, parts.transformsFolder, binding) };
+  const { id, action, use } = change;
+  const binding = parts.transforms.find((one) => one.id === id);
+  try {
+    return { ...change, use: allowedUse(use, parts.transformsFolder, binding) };
+  } catch (error) {
+    // As the runner logs what it refuses itself; somebody tried to load something.
+    const fields = { transform: id, action, use, message: (error as Error).message };
+    parts.logger.log("warn", "transform_change_refused", fields);
+    throw error;
+  }
 }
 
 /** Reads a change that another node may have sent; its routes have checked what is in it. */

@@ -2,7 +2,7 @@
  * Pattern matching by regular expression: slow and plain, the twin that `patternMatches` and `patternCovers`
  * are held against.
  */
-export function patternRegExp(pattern: string): RegExp {
+function patternRegExp(pattern: string): RegExp {
   const parts = pattern.split(".").map((segment) => {
     if (segment === "*") return String.raw`[^.]+`;
     if (segment === ">") return String.raw`[^.]+(?:\.[^.]+)*`;

@@ -39,7 +39,7 @@ interface Exercise {
 const TICKWIRE = /^(?:npm run (?:-s |--silent )?tickwire --|npx tickwire|tickwire) /;
 
 /** How each command of the README is exercised: the first row that matches a line counts. */
-export const EXERCISES: readonly Exercise[] = [
+const EXERCISES: readonly Exercise[] = [
   {
     how: "nothing to try: it is how one gets here",
     matches: /^(git clone \S+( \S+)?|cd \S+)$/,

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 
-import type { TransformFault } from "./worker-link.ts";
+import type { FaultType, TransformFault } from "./worker-link.ts";
 
 /**
  * Errors as plain data. Bun's own errors of a module that cannot be built or resolved cannot be cloned, a thrown
@@ -9,8 +9,6 @@ import type { TransformFault } from "./worker-link.ts";
 
 const MAX_TEXT_CHARS = 2000;
 const MAX_STACK_CHARS = 4000;
-
-export type FaultType = TransformFault["type"];
 
 interface Place {
   readonly file: string | null;

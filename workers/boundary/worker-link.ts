@@ -35,10 +35,24 @@ export interface TransformManifest {
   readonly integrity: string;
 }
 
+/** Where it went wrong: otel/transform-metrics.ts lists them as well, and its test holds the two together. */
+export const FAULT_TYPES = [
+  "load",
+  "config",
+  "setup",
+  "throw",
+  "verdict",
+  "emission",
+  "timeout",
+  "memory",
+  "crash",
+] as const;
+
+export type FaultType = (typeof FAULT_TYPES)[number];
+
 /** What went wrong in a transform, as plain data. */
 export interface TransformFault {
-  readonly type:
-    "load" | "config" | "setup" | "throw" | "verdict" | "emission" | "timeout" | "memory" | "crash";
+  readonly type: FaultType;
   /** Name and message of the error. */
   readonly name: string;
   readonly message: string;

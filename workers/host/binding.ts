@@ -116,3 +116,10 @@ export function matchesChannel({ manifest }: Version, channel: string): boolean 
   const { channels } = manifest.match;
   return channels === null || channels.some((pattern) => patternMatches(pattern, channel));
 }
+
+/** Of bindings in one pipeline: one that wants its publications refused rather than changed has its way. */
+export function strictestShed(bounds: readonly Bound[]): ShedPolicy {
+  const policies = new Set(bounds.map(({ shed }) => shed));
+  if (policies.has("reject")) return "reject";
+  return policies.has("drop-oldest") ? "drop-oldest" : "bypass";
+}

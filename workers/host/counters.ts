@@ -7,7 +7,7 @@ const MAX_FAULT_TEXT = 500;
 const MAX_CUSTOMS = 100;
 
 /** What is counted of one transform in one pipeline. */
-export class StageCounters {
+class StageCounters {
   readonly verdicts: Record<string, number> = {
     pass: 0,
     replace: 0,

@@ -1,24 +1,18 @@
 import { patternMatches } from "../../protocol/channel-name.ts";
 import type { Bound, StageSource, Version } from "./binding.ts";
-import { checkCases, sourcesWith } from "./candidate.ts";
 import { messageOf } from "./context.ts";
 import type { HostContext } from "./context.ts";
 import { handOver } from "./handover.ts";
 import { TransformError } from "./host-types.ts";
 import type { RolloutMode, TransformChange } from "./host-types.ts";
-import { openSet } from "./open-set.ts";
+import { KeptVersions } from "./kept-versions.ts";
+import type { KeptVersion } from "./kept-versions.ts";
+import { openVersion, versionIn } from "./open-version.ts";
 import type { Pipeline } from "./pipeline.ts";
 import type { Pipelines } from "./pipelines.ts";
 import { Rollout } from "./rollout.ts";
 import { openShadows } from "./shadow-rollout.ts";
-import { within } from "./slot.ts";
 import type { WorkerSet } from "./worker-set.ts";
-
-/** What a binding was served by before, kept loaded for a rollback. */
-interface Previous {
-  readonly version: Version;
-  readonly sets: ReadonlyMap<Pipeline, WorkerSet>;
-}
 
 type Deploy = Extract<TransformChange, { readonly action: "deploy" }>;
 
@@ -27,7 +21,7 @@ export class Deployments {
   readonly #pipelines: Pipelines;
   readonly #context: HostContext;
   readonly #onChange: () => void;
-  readonly #previous = new Map<Bound, Previous>();
+  readonly #kept = new KeptVersions();
   readonly #rollouts = new Map<Bound, Rollout>();
   #busy: Promise<unknown> = Promise.resolve();
   #isStopped = false;
@@ -39,7 +33,7 @@ export class Deployments {
   }
 
   previousOf(bound: Bound): Version | null {
-    return this.#previous.get(bound)?.version ?? null;
+    return this.#kept.versionOf(bound);
   }
 
   rolloutOf(bound: Bound): Rollout | null {
@@ -69,8 +63,7 @@ export class Deployments {
     this.#isStopped = true;
     for (const rollout of this.#rollouts.values()) rollout.end("the broker is stopping");
     await this.#busy.catch(() => undefined);
-    for (const { sets } of this.#previous.values()) for (const set of sets.values()) set.close();
-    this.#previous.clear();
+    this.#kept.close();
   }
 
   #inTurn(work: () => Promise<void>): Promise<void> {
@@ -100,46 +93,20 @@ export class Deployments {
       await this.#deployShadow(source, mode.percent);
       return;
     }
-    const sets = await this.#open(source);
+    const sets = await openVersion(source, this.#pipelines.with(bound), this.#context);
     const version = versionIn(sets, bound) ?? current;
     this.#log("transform_deployed", version, { mode: mode.type });
     if (mode.type === "replace") await this.#replace(bound, version, sets);
     else await this.#deployCanary(bound, version, sets, mode.channels);
   }
 
-  /**
-   * Loads a version into every pipeline of its binding, the same code into all; nothing of it serves yet. Its cases run
-   * when it was not loaded before.
-   */
-  async #open(source: StageSource): Promise<Map<Pipeline, WorkerSet>> {
-    const sets = new Map<Pipeline, WorkerSet>();
-    try {
-      for (const pipeline of this.#pipelines.with(source.bound)) {
-        const { code = source.code } = versionIn(sets, source.bound) ?? {};
-        const sources = sourcesWith(pipeline, { ...source, code });
-        const set = await openSet(sources, this.#context, pipeline);
-        set.isParked = true;
-        sets.set(pipeline, set);
-        const [slot] = set.slots;
-        if (slot === undefined || code !== null) continue;
-        const report = await within(slot.calls.test(), this.#context.times.loadTimeoutMs);
-        checkCases(source, pipeline.bounds.indexOf(source.bound), report);
-      }
-    } catch (error) {
-      for (const set of sets.values()) set.close();
-      if (error instanceof TransformError) throw error;
-      throw new TransformError("load", `transform "${source.bound.id}": ${messageOf(error)}`);
-    }
-    return sets;
-  }
-
   async #replace(bound: Bound, version: Version, sets: Map<Pipeline, WorkerSet>): Promise<void> {
-    const before: Previous = {
+    const before: KeptVersion = {
       version: this.#pipelines.versionOf(bound),
       sets: await this.#serve(sets),
     };
     this.#pipelines.setVersion(version);
-    this.#keep(bound, before);
+    this.#kept.keep(bound, before);
     const rollout = new Rollout("replace", version, this.#context, (reason) =>
       this.#giveUp(bound, reason),
     );
@@ -190,7 +157,10 @@ export class Deployments {
     }
     const { version, mode } = rollout;
     // A shadow serves on until its successor has loaded: a version that cannot is not promoted.
-    const sets = mode === "shadow" ? await this.#open(version) : rollout.sets;
+    const sets =
+      mode === "shadow"
+        ? await openVersion(version, this.#pipelines.with(bound), this.#context)
+        : rollout.sets;
     rollout.end("promoted");
     await this.#replace(bound, version, sets);
     this.#log("transform_promoted", version, { from: mode });
@@ -203,12 +173,11 @@ export class Deployments {
       await this.#endCanary(bound, rollout);
       return;
     }
-    const previous = this.#previous.get(bound);
+    const previous = this.#kept.take(bound);
     if (previous === undefined) {
       throw new TransformError("invalid", `"${bound.id}" has no version to go back to`);
     }
     rollout?.end("rolled back");
-    this.#previous.delete(bound);
     this.#pipelines.setVersion(previous.version);
     for (const set of (await this.#serve(previous.sets)).values()) retire(set);
     this.#log("transform_rolled_back", previous.version, {});
@@ -240,17 +209,6 @@ export class Deployments {
     return before;
   }
 
-  #keep(bound: Bound, previous: Previous): void {
-    for (const [other, { sets }] of this.#previous) {
-      // A set holds all stages of its pipeline: going back to one would take the others' new versions back too.
-      const isStale = [...sets.keys()].some((pipeline) => previous.sets.has(pipeline));
-      if (other !== bound && !isStale) continue;
-      for (const set of sets.values()) retire(set);
-      this.#previous.delete(other);
-    }
-    this.#previous.set(bound, previous);
-  }
-
   /** A version on trial is over its budget: what served before takes over. */
   #giveUp(bound: Bound, reason: string): void {
     this.#context.logger.log("error", "transform_over_budget", { transform: bound.id, reason });
@@ -278,14 +236,6 @@ export class Deployments {
 /** Nobody waits for the teardown of what no longer serves; it is bounded. */
 function retire(set: WorkerSet): void {
   void set.retire();
-}
-
-function versionIn(sets: ReadonlyMap<Pipeline, WorkerSet>, bound: Bound): Version | undefined {
-  for (const set of sets.values()) {
-    const version = set.versions.find((one) => one.bound === bound);
-    if (version !== undefined) return version;
-  }
-  return undefined;
 }
 
 function checkMode(mode: RolloutMode): void {

@@ -1,3 +1,4 @@
+import { FAULT_TYPES } from "../boundary/worker-link.ts";
 import type { WorkerCalls } from "../boundary/worker-link.ts";
 
 /**
@@ -27,17 +28,7 @@ export function isAnswer(method: keyof WorkerCalls, value: unknown): boolean {
 
 type Fields = Readonly<Record<string, unknown>>;
 
-const FAULT_TYPES: readonly unknown[] = [
-  "load",
-  "config",
-  "setup",
-  "throw",
-  "verdict",
-  "emission",
-  "timeout",
-  "memory",
-  "crash",
-];
+const TYPES: readonly unknown[] = FAULT_TYPES;
 const LEVELS: readonly unknown[] = ["debug", "info", "warn", "error"];
 
 function isBatchReply(value: unknown): boolean {
@@ -61,7 +52,7 @@ function isFault(value: unknown): boolean {
   if (!isRecord(value)) return false;
   const { type, name, message, file, line, issues } = value;
   return (
-    FAULT_TYPES.includes(type) &&
+    TYPES.includes(type) &&
     [name, message].every((text) => typeof text === "string") &&
     (file === null || typeof file === "string") &&
     (line === null || isWhole(line)) &&

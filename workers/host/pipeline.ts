@@ -1,19 +1,18 @@
 import type { BatchReply, TransformFault, TransformManifest } from "../boundary/worker-link.ts";
 import { Arena } from "./arena.ts";
-import { checkFit } from "./binding.ts";
+import { checkFit, strictestShed } from "./binding.ts";
 import type { Bound, Version } from "./binding.ts";
 import { preciseWallMs } from "./context.ts";
 import type { HostContext } from "./context.ts";
 import { PipelineCounters } from "./counters.ts";
 import type { Flight, FlightFault } from "./flight.ts";
-import type { ShedPolicy } from "./host-types.ts";
 import { Intake } from "./intake.ts";
 import { LaneBook } from "./lane-book.ts";
 import { orderOf } from "./lane-order.ts";
 import type { Entry, Lane } from "./lane.ts";
+import { PipelineReport } from "./pipeline-report.ts";
 import { decidingStage } from "./policy.ts";
 import { prepareLane } from "./prepare-lane.ts";
-import { reportNotes } from "./report-notes.ts";
 import { Settlement } from "./settlement.ts";
 import type { Loss, Slot } from "./slot.ts";
 import { TRIPPED } from "./tripwire.ts";
@@ -43,6 +42,7 @@ export class Pipeline implements WorkerSetOwner {
   readonly lanes: LaneBook;
   readonly intake: Intake;
   readonly #context: HostContext;
+  readonly #report: PipelineReport;
   readonly #settlement: Settlement;
   #versions: readonly Version[];
   #onSettled: (() => void)[] = [];
@@ -58,6 +58,7 @@ export class Pipeline implements WorkerSetOwner {
     this.#versions = versions;
     this.#context = context;
     this.counters = new PipelineCounters(bounds.length);
+    this.#report = new PipelineReport(bounds, this.counters, context);
     const arena = new Arena();
     this.#settlement = new Settlement({
       sink: context.sink,
@@ -172,7 +173,7 @@ export class Pipeline implements WorkerSetOwner {
   }
 
   notes(set: WorkerSet, { notes }: BatchReply): void {
-    if (notes !== null) reportNotes(notes, set.served, this.counters, this.#context);
+    if (notes !== null) this.#report.notes(notes, set.served);
   }
 
   giveUp(set: WorkerSet, flight: Flight, { fault, stage }: FlightFault): void {
@@ -206,30 +207,22 @@ export class Pipeline implements WorkerSetOwner {
     return prepareLane(set, slot, lane, this.#context);
   }
 
-  lost(set: WorkerSet, slot: Slot, { reason, message, at, flight }: Loss): void {
-    this.counters.restart(reason);
-    // A loss that costs a message its run is counted as that message's fault.
-    if (flight === null) this.#fault(at?.stage ?? null, reason, message);
-    this.#log("warn", "transform_worker_lost", { worker: slot.index, reason, message });
+  lost(set: WorkerSet, slot: Slot, loss: Loss): void {
+    this.#report.lost(slot, loss);
     this.listener?.lost(set);
   }
 
   startFailed(set: WorkerSet, slot: Slot, fault: TransformFault): void {
-    const { type, message, file, line } = fault;
-    this.counters.restart("start");
-    this.#fault(null, type, message);
-    const fields = { worker: slot.index, type, message, file, line };
-    this.#log("error", "transform_worker_start_failed", fields);
+    this.#report.startFailed(slot, fault);
     this.listener?.lost(set);
   }
 
   recycled(slot: Slot): void {
-    this.counters.restart("recycle");
-    this.#log("info", "transform_worker_recycled", { worker: slot.index });
+    this.#report.recycled(slot);
   }
 
   tripped(isOpen: boolean): void {
-    this.#log(isOpen ? "error" : "info", isOpen ? "transform_tripped" : "transform_recovered", {});
+    this.#report.tripped(isOpen);
   }
 
   #landed(set: WorkerSet, flight: Flight): void {
@@ -266,23 +259,7 @@ export class Pipeline implements WorkerSetOwner {
     const nowMs = this.#context.clock.nowMs();
     return breaker.isProbing || !breaker.mayProbe(nowMs) ? breaker.waitMs(nowMs) : null;
   }
-
-  #fault(stage: number | null, type: string, message: string): void {
-    this.counters.fault(stage, this.#context.clock.wallMs(), type, message, null);
-  }
-
-  #log(level: "info" | "warn" | "error", event: string, fields: Record<string, unknown>): void {
-    const transform = this.bounds.map(({ id }) => id).join(",");
-    this.#context.logger.log(level, event, { transform, ...fields });
-  }
 }
 
 /** Until the first worker has told its limits. */
 const DEFAULT_LANE_QUEUE = 4096;
-
-/** One that wants its publications refused rather than changed has its way. */
-function strictestShed(bounds: readonly Bound[]): ShedPolicy {
-  const policies = new Set(bounds.map(({ shed }) => shed));
-  if (policies.has("reject")) return "reject";
-  return policies.has("drop-oldest") ? "drop-oldest" : "bypass";
-}

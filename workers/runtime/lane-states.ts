@@ -1,7 +1,7 @@
 import type { LaneState } from "../sdk/transform.ts";
 
 /** States one stage may keep in a worker. */
-export const MAX_LANE_STATES = 65_536;
+const MAX_LANE_STATES = 65_536;
 
 /** One lane's memory in one stage. */
 export interface LaneRecord {

@@ -1,6 +1,10 @@
 import { faultOf, shortPlace, TransformLoadError } from "../boundary/fault.ts";
-import type { FaultType } from "../boundary/fault.ts";
-import type { BatchFault, TransformFault, TransformManifest } from "../boundary/worker-link.ts";
+import type {
+  BatchFault,
+  FaultType,
+  TransformFault,
+  TransformManifest,
+} from "../boundary/worker-link.ts";
 import type { LaneState, TransformContext, TransformMessage } from "../sdk/transform.ts";
 import type { Batch } from "./batch.ts";
 import { ChannelFilter } from "./channel-filter.ts";

@@ -168,7 +168,7 @@ function parsePayload(fields: Record<string, unknown>, at: string): ExpectedPayl
 }
 
 /** The bytes a payload stands for. */
-export function bytesOf(payload: ExpectedPayload): Uint8Array {
+function bytesOf(payload: ExpectedPayload): Uint8Array {
   if (payload.type === "json") return payloadBytes(JSON.stringify(payload.value), "json");
   return payloadBytes(payload.value, payload.type === "msgpack" ? "msgpack" : "json");
 }

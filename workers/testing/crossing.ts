@@ -125,7 +125,7 @@ function headersOf(message: TestMessage, changed: Uint8Array | null): Record<str
   );
 }
 
-export function outputOf(bytes: Uint8Array): Output {
+function outputOf(bytes: Uint8Array): Output {
   return {
     bytes,
     text: () => textOf(bytes, 0, bytes.length),

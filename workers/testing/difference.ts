@@ -87,7 +87,7 @@ function payloadDifference(expected: ExpectedPayload, actual: Output, at: string
 }
 
 /** Compares values as JSON has them, and names the path of what differs. */
-export function valueDifference(expected: unknown, actual: unknown, at: string): string[] {
+function valueDifference(expected: unknown, actual: unknown, at: string): string[] {
   if (Array.isArray(expected) && Array.isArray(actual)) {
     const length = Math.max(expected.length, actual.length);
     return Array.from({ length }, (_, i) =>

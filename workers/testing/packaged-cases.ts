@@ -80,7 +80,7 @@ export async function runCaseFiles(
 }
 
 /** Runs one case in a stage of its own; returns how what came out differs. */
-export async function runCase(options: StageOptions, item: TransformCase): Promise<string[]> {
+async function runCase(options: StageOptions, item: TransformCase): Promise<string[]> {
   const notes = new Notes();
   const { config, emit } = item;
   // The module stays loaded for the next case, and for what is served meanwhile.
