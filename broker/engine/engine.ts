@@ -4,7 +4,7 @@ import type { StreamPosition } from "../../protocol/position.ts";
 import type { BrokerError, ShardHealth } from "../api.ts";
 import type { NamespaceOptions } from "../channels/namespace.ts";
 import type { Directory, LocalDirectory } from "../cluster/directory.ts";
-import type { EngineTracer, TracePeers } from "../tracing/bus-tracer.ts";
+import type { EngineTracer, TracePeers } from "../tracing/engine-tracer.ts";
 import type { PublishTrace } from "../tracing/publish-trace.ts";
 import type { Stream } from "./stream.ts";
 

@@ -1,7 +1,7 @@
 import { MAX_QUESTION_NAME, readAnswer } from "../../cluster/questions.ts";
 import type { Answer } from "../../cluster/questions.ts";
-import type { TraceRequest } from "../../tracing/bus-tracer.ts";
 import type { TraceRuleChange } from "../../tracing/debug-rules.ts";
+import type { TraceRequest } from "../../tracing/engine-tracer.ts";
 import { readRuleChange, readTraceRequest } from "../../tracing/trace-request.ts";
 
 /** What nodes say to one another, as JSON on the control channel. */

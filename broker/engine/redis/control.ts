@@ -1,7 +1,7 @@
 import type { LocalDirectory } from "../../cluster/directory.ts";
 import type { Clock, Logger } from "../../ports.ts";
-import type { TraceRequest } from "../../tracing/bus-tracer.ts";
 import type { TraceRuleChange } from "../../tracing/debug-rules.ts";
+import type { TraceRequest } from "../../tracing/engine-tracer.ts";
 import { readControlMessage, writeControlMessage } from "./control-message.ts";
 import type { ControlMessage } from "./control-message.ts";
 import { Orders } from "./control-orders.ts";

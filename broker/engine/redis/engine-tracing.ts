@@ -1,11 +1,11 @@
+import type { TraceRuleChange } from "../../tracing/debug-rules.ts";
 import type {
   EngineTracer,
   SentGroup,
   SentTrace,
   TracePeers,
   TraceRequest,
-} from "../../tracing/bus-tracer.ts";
-import type { TraceRuleChange } from "../../tracing/debug-rules.ts";
+} from "../../tracing/engine-tracer.ts";
 import type { PublishTrace } from "../../tracing/publish-trace.ts";
 import { messageOf } from "./lease-home.ts";
 import type { OutboxBatch, OutboxGroup, SendOutcome } from "./outbox-batch.ts";

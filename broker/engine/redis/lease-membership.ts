@@ -1,7 +1,7 @@
 import type { Directory, LocalDirectory } from "../../cluster/directory.ts";
 import type { Clock, Logger } from "../../ports.ts";
-import type { TraceRequest } from "../../tracing/bus-tracer.ts";
 import type { TraceRuleChange } from "../../tracing/debug-rules.ts";
+import type { TraceRequest } from "../../tracing/engine-tracer.ts";
 import { Control } from "./control.ts";
 import { sweepDirectory } from "./directory-sweep.ts";
 import { RedisDirectory } from "./directory.ts";
