@@ -3,18 +3,20 @@ import { OPTION_NAMES } from "../broker/config/options.ts";
 import { resolveConfig } from "../broker/config/resolve.ts";
 import type { ResolvedConfig } from "../broker/config/resolve.ts";
 import type { Command } from "./command.ts";
-import { asUsageError } from "./config-usage.ts";
+import { asUsageError, checkFlags } from "./config-usage.ts";
 import { OTHER_VARIABLES } from "./environment.ts";
 import { ExitCode } from "./errors.ts";
 import { print } from "./output.ts";
+import { checkBindings } from "./transform/check-bindings.ts";
 
 export const check: Command = {
   help: () => `tickwire check [file] [options of serve]
 
 Reads the configuration as \`tickwire serve\` would - the file (default:
 tickwire.config.ts, .js or .json here), TICKWIRE_* variables and options - and
-prints what it comes to and where each value is from. Secrets are hidden. What
-is wrong is listed, with what to do about it.
+prints what it comes to and where each value is from. Secrets are hidden. The
+modules of transforms are loaded, and check their configuration. What is wrong is
+listed, with what to do about it.
 
   --json  one JSON object instead of a table
 
@@ -26,6 +28,7 @@ Exit codes: 0 the configuration can be used, 1 it cannot, 2 an option is wrong.`
     const [first] = rest;
     const hasFile = first !== undefined && !first.startsWith("-");
     const args = hasFile ? ["--config", first, ...rest.slice(1)] : rest;
+    checkFlags(args);
     const request = {
       argv: args,
       env: process.env,
@@ -35,6 +38,7 @@ Exit codes: 0 the configuration can be used, 1 it cannot, 2 an option is wrong.`
     const resolved = await resolveConfig(request).catch((error: unknown) => {
       throw asUsageError(error);
     });
+    await checkBindings(resolved.config.transforms, resolved.sources.transforms);
     await print(isJson ? `${JSON.stringify(redact(resolved.config), null, 2)}\n` : table(resolved));
     return ExitCode.done;
   },

@@ -1,6 +1,7 @@
 import { TickwireClient } from "../client/index.ts";
 import type { ClientOptions, TickwireError } from "../client/index.ts";
 import { CliError, UsageError } from "./errors.ts";
+import { tokenHint } from "./no-answer.ts";
 import type { OptionValues } from "./options.ts";
 import { Sockets } from "./socket.ts";
 import { durationMs } from "./values.ts";
@@ -52,7 +53,8 @@ export async function openConnection(
     await firstConnection(client, waitMs);
   } catch (error) {
     await client.close();
-    throw new CliError(explain(url, error as TickwireError, sockets.lastFailure), { cause: error });
+    const message = explain(url, error as TickwireError, sockets.lastFailure, token);
+    throw new CliError(message, { cause: error });
   }
   return { client, sockets };
 }
@@ -93,8 +95,10 @@ function firstConnection(client: TickwireClient, waitMs: number): Promise<void> 
   });
 }
 
-function explain(url: string, error: TickwireError, failure: string | null): string {
-  if (error.number >= 4000) return `${url} refuses: ${error.message} (${error.code})`;
+function explain(url: string, error: TickwireError, failure: string | null, token: string): string {
+  const { code } = error;
+  if (error.number >= 4000)
+    return `${url} refuses: ${error.message} (${code})${tokenHint(code, token)}`;
   const why = failure ?? error.message;
   return `cannot reach a broker at ${url}: ${why}. \`tickwire serve\` starts one; --wait 30s keeps trying.`;
 }

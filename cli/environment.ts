@@ -1,5 +1,5 @@
 /** Variables the commands read that are no options of the broker; `serve` must not take them for mistakes. */
-export const CLIENT_VARIABLES = ["TICKWIRE_URL", "TICKWIRE_TOKEN"] as const;
+const CLIENT_VARIABLES = ["TICKWIRE_URL", "TICKWIRE_TOKEN"] as const;
 
 /** Read by the tests, which start brokers with the environment they were given. */
 const TEST_VARIABLES = ["TICKWIRE_DATA", "TICKWIRE_SEED"] as const;

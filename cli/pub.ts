@@ -1,4 +1,5 @@
-import { statSync } from "node:fs";
+import { createReadStream, statSync } from "node:fs";
+import { Readable } from "node:stream";
 
 import type { Command } from "./command.ts";
 import { CONNECTION_OPTIONS, openConnection, tellReconnects } from "./connection.ts";
@@ -179,7 +180,13 @@ function openInput(file: string | undefined): Input {
   const stats = statSync(file, { throwIfNoEntry: false });
   if (stats === undefined) throw new CliError(`there is no file ${file}`);
   if (stats.isDirectory()) throw new CliError(`${file} is a folder`);
-  return { stream: Bun.file(file).stream(), name: file };
+  // Bun's own stream waits for a device to be readable, which the kernel has no answer for of /dev/null.
+  const stream = stats.isCharacterDevice() ? streamOf(file) : Bun.file(file).stream();
+  return { stream, name: file };
+}
+
+function streamOf(file: string): ReadableStream<Uint8Array> {
+  return Readable.toWeb(createReadStream(file)) as unknown as ReadableStream<Uint8Array>;
 }
 
 function statusLine({ count, bytes }: LinePublisher, startMs: number): string {

@@ -7,7 +7,7 @@ import { createLogger } from "../broker/logger.ts";
 import { createBroker, startBrokerTelemetry } from "../broker/main.ts";
 import type { Logger } from "../broker/ports.ts";
 import type { Command } from "./command.ts";
-import { asUsageError } from "./config-usage.ts";
+import { asUsageError, checkFlags } from "./config-usage.ts";
 import { OTHER_VARIABLES } from "./environment.ts";
 import { CliError, ExitCode } from "./errors.ts";
 import { plural } from "./format.ts";
@@ -73,6 +73,7 @@ async function serveNodes(config: BrokerConfig, argv: readonly string[]): Promis
 
 async function readConfig(argv: readonly string[]): Promise<BrokerConfig> {
   const { env } = process;
+  checkFlags(argv);
   try {
     const request = { argv, env, cwd: process.cwd(), otherVariables: OTHER_VARIABLES };
     return (await resolveConfig(request)).config;

@@ -6,6 +6,7 @@ import { formatCount } from "./format.ts";
 import { Interrupt } from "./interrupt.ts";
 import { optionsHelp, parseArguments } from "./options.ts";
 import { print } from "./output.ts";
+import { endWhenReaderGoes } from "./reader-gone.ts";
 import { formatMs } from "./trace/format-ms.ts";
 import { askNodes, NODE_OPTIONS } from "./trace/nodes.ts";
 import { table } from "./trace/table.ts";
@@ -78,6 +79,7 @@ Exit codes: 0 done, also when nobody is slow; 1 failed; 2 wrong usage.`,
       return ExitCode.done;
     }
     const interrupt = new Interrupt();
+    await endWhenReaderGoes();
     const isScreen = options.json !== true && process.stdout.isTTY;
     while (!interrupt.isRequested) {
       await print(`${isScreen ? CLEAR : ""}${await look()}`);

@@ -1,4 +1,5 @@
 import type { WebSocketClass } from "../client/index.ts";
+import { connectFailureText } from "./no-answer.ts";
 
 /** What Bun's client sockets can do beyond what browsers' can. */
 interface PausableSocket {
@@ -24,8 +25,12 @@ export class Sockets {
       this.#current = socket as unknown as PausableSocket;
       this.#isPaused = false;
       this.lastFailure = null;
+      let hasOpened = false;
+      socket.addEventListener("open", () => {
+        hasOpened = true;
+      });
       socket.addEventListener("error", (event) => {
-        this.lastFailure = failureText(event as ErrorEvent);
+        this.lastFailure = failureText(event as ErrorEvent, socket.url, hasOpened);
       });
     };
     this.WebSocket = class extends WebSocket {
@@ -58,17 +63,11 @@ export class Sockets {
   }
 }
 
-function failureText(event: ErrorEvent): string {
-  const code = (event.error as { code?: string } | undefined)?.code;
-  switch (code) {
-    case "ECONNREFUSED":
-      return "nothing listens there";
-    case "ENOTFOUND":
-      return "there is no host of that name";
-    default: {
-      const reason = event.message.replace(/^.* failed: /, "");
-      const status = /status code: (\d+)/.exec(reason)?.[1];
-      return status === undefined ? reason : `it answered with HTTP status ${status}`;
-    }
-  }
+function failureText(event: ErrorEvent, url: string, hasOpened: boolean): string {
+  const { code = "" } = (event.error ?? {}) as { readonly code?: string };
+  const known = hasOpened ? null : connectFailureText(code, url);
+  if (known !== null) return known;
+  const reason = event.message.replace(/^.* failed: /, "");
+  const status = /status code: (\d+)/.exec(reason)?.[1];
+  return status === undefined ? reason : `it answered with HTTP status ${status}`;
 }

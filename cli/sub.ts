@@ -8,6 +8,7 @@ import { Interrupt } from "./interrupt.ts";
 import { optionsHelp, parseArguments } from "./options.ts";
 import type { OptionValues } from "./options.ts";
 import { say } from "./output.ts";
+import { endWhenReaderGoes } from "./reader-gone.ts";
 import { Listener } from "./sub/listener.ts";
 import { publicationWriter } from "./sub/publication-format.ts";
 import { channelOrPattern, durationMs, wholeNumber } from "./values.ts";
@@ -69,6 +70,7 @@ Exit codes: 0 ended by --count, --timeout or, without --count, Ctrl-C; 1 failed;
     const connection = await openConnection(options);
     // Not before: while it connects, Ctrl-C ends the process as usual.
     const interrupt = new Interrupt();
+    await endWhenReaderGoes();
     const listener = new Listener(connection, {
       names: [...new Set(names)],
       write: publicationWriter(format, options.full === true),

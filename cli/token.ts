@@ -123,12 +123,19 @@ async function readKey(secret: string | undefined, file: string | undefined): Pr
   if (secret !== undefined && file !== undefined) {
     throw new UsageError("--secret and --private-key exclude each other");
   }
-  if (file !== undefined) return readText(file);
+  if (file !== undefined) return readPrivateKey(file);
   const text = secret ?? process.env["TICKWIRE_TOKEN_SECRET"];
   if (text === undefined || text === "") {
     throw new UsageError("needs a key: --secret, TICKWIRE_TOKEN_SECRET or --private-key");
   }
   return text.startsWith("file:") ? (await readText(text.slice("file:".length))).trimEnd() : text;
+}
+
+/** What is no key would be taken for a shared secret otherwise. */
+async function readPrivateKey(path: string): Promise<string> {
+  const text = (await readText(path)).trim();
+  if (text.startsWith("-----BEGIN") || text.startsWith("{")) return text;
+  throw new CliError(`${path} has no private key in PEM or JWK`);
 }
 
 async function readText(path: string): Promise<string> {

@@ -64,12 +64,21 @@ async function passOn(from: ReadableStream<Uint8Array>, to: Bun.BunFile): Promis
   const decoder = new TextDecoder();
   let tail = "";
   for await (const bytes of from) {
-    await Bun.write(to, bytes);
+    await put(to, bytes);
     tail = (tail + decoder.decode(bytes, { stream: true })).slice(-MAX_TAIL_CHARS);
   }
   // What is printed next must start on a line of its own.
-  if (tail !== "" && !tail.endsWith("\n")) await Bun.write(to, "\n");
+  if (tail !== "" && !tail.endsWith("\n")) await put(to, "\n");
   return tail;
+}
+
+/** Who reads may have had enough (`| head`): the run goes on, because its exit code counts as well. */
+async function put(to: Bun.BunFile, what: Uint8Array | string): Promise<void> {
+  try {
+    await Bun.write(to, what);
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== "EPIPE") throw error;
+  }
 }
 
 async function run(args: readonly string[]): Promise<number> {
@@ -93,7 +102,7 @@ async function run(args: readonly string[]): Promise<number> {
   const exitCode = await runner.exited;
   const [, report = ""] = (await Promise.race([outputs, Bun.sleep(OUTPUT_LIMIT_MS)])) ?? [];
   if (endedBy !== undefined) {
-    process.stderr.write("The run was interrupted; there is no total.\n");
+    await put(Bun.stderr, "The run was interrupted; there is no total.\n");
     return 128 + constants.signals[endedBy];
   }
   return conclude(readSummary(report), exitCode);
@@ -103,14 +112,14 @@ async function run(args: readonly string[]): Promise<number> {
 async function conclude(found: Summary | undefined, exitCode: number): Promise<number> {
   const { passed, failed, skipped } = found ?? { passed: 0, failed: 0, skipped: 0 };
   if (found === undefined) {
-    process.stderr.write("bun test gave no summary: no test matched, or one ended the process.\n");
+    await put(Bun.stderr, "bun test gave no summary: no test matched, or one ended the process.\n");
   }
   // A run that fails for another reason than a test (a load error, a coverage limit) says so too.
   const hasFailed = found === undefined || exitCode !== 0;
   const shownFailed = hasFailed ? Math.max(failed, 1) : failed;
   const hasRun = passed + failed > 0;
-  if (!hasRun && !hasFailed) process.stderr.write("No test ran.\n");
-  await Bun.write(Bun.stdout, `${passed} passed, ${shownFailed} failed, ${skipped} skipped\n`);
+  if (!hasRun && !hasFailed) await put(Bun.stderr, "No test ran.\n");
+  await put(Bun.stdout, `${passed} passed, ${shownFailed} failed, ${skipped} skipped\n`);
   return hasRun && shownFailed === 0 ? 0 : Math.max(exitCode, 1);
 }
 

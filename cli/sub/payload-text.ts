@@ -81,7 +81,7 @@ function hexOf(bytes: Uint8Array): string {
 }
 
 /** Control characters, and the marks that turn the direction of text, as escapes. */
-export function escapeControls(text: string): string {
+function escapeControls(text: string): string {
   return text.replaceAll(
     /[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu,
     (char) => SHORT_ESCAPES[char] ?? `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,

@@ -1,7 +1,4 @@
 import type { TransformManifest } from "../../workers/boundary/worker-link.ts";
-import { prepareStage } from "../../workers/runtime/load-stage.ts";
-import { HAS_MODULE_GRAPH } from "../../workers/runtime/module-loader.ts";
-import { Notes } from "../../workers/runtime/notes.ts";
 import { StageError } from "../../workers/runtime/stage-error.ts";
 import { CliError, ExitCode } from "../errors.ts";
 import { formatSize } from "../format.ts";
@@ -9,11 +6,11 @@ import { parseArguments } from "../options.ts";
 import { print } from "../output.ts";
 import { JSON_OPTION, pathOf } from "./arguments.ts";
 import { faultText } from "./loaded-transform.ts";
+import { prepareHere } from "./prepare.ts";
 import type { Subcommand } from "./subcommand.ts";
 import { findTarget } from "./target.ts";
 import type { Target } from "./target.ts";
 
-const LOAD_MS = 10_000;
 const OPTIONS = { json: JSON_OPTION } as const;
 
 export const inspect: Subcommand = {
@@ -31,23 +28,12 @@ export const inspect: Subcommand = {
   },
 };
 
-/** Loads the module, here: nothing is set up, so no configuration is needed. @throws CliError */
-async function readManifest({ use, directory }: Target): Promise<TransformManifest> {
+/** @throws CliError */
+async function readManifest(target: Target): Promise<TransformManifest> {
   try {
-    const { options } = await prepareStage(
-      { use, directory, config: null, emit: [] },
-      {
-        index: 0,
-        worker: 0,
-        maxPayloadBytes: 0,
-        setupTimeoutMs: LOAD_MS,
-        notes: new Notes(),
-        useGraph: HAS_MODULE_GRAPH,
-        given: new Map(),
-      },
-    );
-    options.module.dispose();
-    return options.manifest;
+    const { module, manifest } = await prepareHere(target);
+    module.dispose();
+    return manifest;
   } catch (error) {
     if (!(error instanceof StageError)) throw error;
     throw new CliError(faultText(error.fault), { cause: error });

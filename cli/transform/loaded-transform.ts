@@ -132,7 +132,7 @@ export class LoadedTransform implements BatchTarget, AsyncDisposable {
 }
 
 /** The answer of a worker, or a CliError when there is none. */
-export async function answered<Result>(answer: Promise<Result>, what: string): Promise<Result> {
+async function answered<Result>(answer: Promise<Result>, what: string): Promise<Result> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_resolve, reject) => {
     const error = new CliError(

@@ -9,7 +9,7 @@ import { CliError } from "../errors.ts";
 
 const TEMPLATE = fileURLToPath(new URL("template/", import.meta.url));
 /** Where this installation of Tickwire is. */
-export const INSTALLATION = fileURLToPath(new URL("../../", import.meta.url)).replace(/\/$/, "");
+const INSTALLATION = fileURLToPath(new URL("../../", import.meta.url)).replace(/\/$/, "");
 
 /** Name of the transform in the template. */
 const TEMPLATE_NAME = "my-filter";

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
-import { basename, dirname, join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 
 import { CliError } from "../errors.ts";
 
@@ -35,12 +35,6 @@ export function findTarget(text: string): Target {
   throw new CliError(
     `${text === "." ? "this folder" : text} has no transform: neither ${MODULES.join(", ")}, nor a package.json with "tickwire": { "transform": … }. \`tickwire transform create\` writes one.`,
   );
-}
-
-/** An id for what has none of its own. */
-export function targetName({ use }: Target): string {
-  const name = basename(use).replace(/\.[jt]s$/, "");
-  return /^(transform|index)$/.test(name) ? basename(dirname(use)) : name;
 }
 
 function isPackageName(text: string): boolean {

@@ -75,7 +75,7 @@ async function runCases(
 }
 
 /** A line for each case, and under one that failed what was expected and what came. */
-export function casesText(cases: readonly CaseResult[]): string {
+function casesText(cases: readonly CaseResult[]): string {
   const lines = cases.flatMap(({ name, file, passed, diff }) => [
     `${passed ? "pass" : "FAIL"}  ${basename(file)}: ${name}`,
     ...diff.map((line) => `      ${line}`),

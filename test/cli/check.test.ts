@@ -64,3 +64,72 @@ describe("a bad configuration", () => {
     expect(broken.stderr).not.toMatch(/^ +at /m);
   });
 });
+
+test.each([
+  { args: "one.json two.json" },
+  { args: "--json one.json two.json" },
+  { args: "one.json --port 1 two.json" },
+  { args: "one.json --prot 1" },
+  { args: "--config" },
+])("$args: wrong usage, whatever a file holds", async ({ args }) => {
+  const { code, stdout, stderr } = await runCli(["check", ...args.split(" ")]);
+  expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+  expect(stderr).not.toContain("there is no file");
+  expect(stderr).toEndWith("\nTry: tickwire check --help\n");
+});
+
+describe("transforms", () => {
+  const MODULE = `
+    const schema = { "~standard": { version: 1, vendor: "test", validate: (given) =>
+      typeof given.min === "number"
+        ? { value: given }
+        : { issues: [{ path: ["min"], message: "must be a number" }] } } };
+    export default {
+      api: 1, name: "floor", version: "1.0.0", config: schema, failClosed: true,
+      setup: () => { throw new Error("check must not set anything up"); },
+      process: (batch) => batch.map(() => ({ type: "pass" })),
+    };`;
+
+  test("a binding names a module that is there, exports a transform and takes its configuration", async () => {
+    await using folder = await TempFolder.create();
+    await folder.write("floor.ts", MODULE);
+    await folder.write("no-transform.ts", "export const other = 1;");
+    await folder.write("syntax.ts", "export default {");
+    const binding = { channels: ["q.>"], onError: "nack" };
+    const bad = [
+      { ...binding, use: "./gone.ts", id: "missing" },
+      { ...binding, use: "no-such-package" },
+      { ...binding, use: "./no-transform.ts" },
+      { ...binding, use: "./syntax.ts" },
+      { ...binding, use: "./floor.ts", id: "a", config: { min: "x" } },
+      { ...binding, use: "./floor.ts", id: "b", config: { min: 1 }, onError: "pass" },
+    ];
+    const file = await folder.write("bad.json", JSON.stringify({ transforms: bad }));
+    const { code, stdout, stderr } = await runCli(["check", file], { cwd: folder.path });
+    expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+    const lines = stderr.trimEnd().split("\n").slice(1);
+    const says = [
+      `transform "missing": cannot find "./gone.ts" from ${folder.path}`,
+      `transform "no-such-package": cannot find "no-such-package" from ${folder.path}`,
+      'transform "no-transform": the module must export a transform, as default or as `transform`; it exports other',
+      'transform "syntax": SyntaxError: ',
+      'transform "a": the configuration is refused: min: must be a number',
+      'transform "b": floor must not be left out when it fails: onError cannot be "pass"',
+    ];
+    expect(lines).toHaveLength(says.length);
+    for (const [index, line] of lines.entries()) {
+      expect(line).toStartWith(`  - transforms in bad.json: ${says[index]}`);
+    }
+    expect(lines[3]).toEndWith(`(${folder.path}/syntax.ts:1)`);
+  });
+
+  test("a good one is listed", async () => {
+    await using folder = await TempFolder.create();
+    await folder.write("floor.ts", MODULE);
+    const good = { use: "./floor.ts", channels: ["q.>"], config: { min: 1 }, onError: "nack" };
+    await folder.write("tickwire.config.json", JSON.stringify({ transforms: [good] }));
+    const { code, stdout, stderr } = await runCli(["check"], { cwd: folder.path });
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout).toContain("  floor  ./floor.ts  channels=q.> onError=nack workers=1");
+  });
+});

@@ -89,6 +89,13 @@ describe("what is published", () => {
     expect((await published(channel)).length).toBe(4);
   });
 
+  test("nothing of /dev/null", async () => {
+    const { code, stderr } = await runCli(["pub", newChannel(), "--file", "/dev/null"], {
+      env: { TICKWIRE_URL: broker.url },
+    });
+    expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringMatching(/^published 0 /) });
+  });
+
   test("nothing of an empty input", async () => {
     const channel = newChannel();
     const { code, stderr } = await pub([channel], "");

@@ -71,6 +71,7 @@ test.each<[string[], string]>([
   [["now"], "takes no arguments"],
   [["--limit", "0"], "--limit must be a whole number, 1 to 1000"],
   [["--url", "ftp://b"], "is no URL of a broker"],
+  [["--token", "a.b.c\r"], "the token has a space, a line end or another character"],
 ])("slow %j exits with 2", async (args, sentence) => {
   const { code, stdout, stderr } = await runCli(["slow", ...args]);
   expect({ code, stdout }).toEqual({ code: 2, stdout: "" });

@@ -95,6 +95,8 @@ describe("no token", () => {
     [["--secret", "short"], "the secret is 5 bytes; 32 at least"],
     [["--secret", SECRET, "--alg", "ES256"], "ES256 cannot be used with this key"],
     [["--private-key", "no-such-file"], "cannot read no-such-file"],
+    // Any file would do for a secret, such as a key in a form that is not read here.
+    [["--private-key", import.meta.path], "has no private key in PEM or JWK"],
     [["--secret", SECRET, "--jti", ""], "the claim jti must be a text"],
   ];
   test.each(cases)("%j exits with 1 and says why", async (args, sentence) => {

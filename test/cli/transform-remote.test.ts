@@ -122,6 +122,16 @@ test("what the broker refuses is told in its words", async () => {
   ]);
   const outside = await transform("deploy", "floor", "--use", "/etc/passwd");
   expect([outside.code, outside.stderr]).toEqual([1, expect.stringContaining("transformsFolder")]);
+  // Somebody tried to load a file: whoever runs the broker is to know.
+  await broker.untilLog((text) => text.includes('"use":"/etc/passwd"'));
+  const logged = broker.log.split("\n").find((line) => line.includes("/etc/passwd")) ?? "";
+  expect(JSON.parse(logged)).toMatchObject({
+    level: "warn",
+    event: "transform_change_refused",
+    transform: "floor",
+    action: "deploy",
+    message: expect.stringContaining("transformsFolder is not set"),
+  });
   const none = await transform("status", "roof");
   expect([none.code, none.stderr]).toEqual([2, expect.stringContaining("there are floor")]);
 });

@@ -98,6 +98,20 @@ describe("the totals of a run", () => {
   });
 });
 
+describe("a reader that has had enough", () => {
+  test.each([
+    { name: "a.test.ts", body: PASSING, code: 0 },
+    { name: "b.test.ts", body: FAILING, code: 1 },
+  ])("does not change the exit code $code", async ({ name, body, code }) => {
+    await using checkout = await makeSuite({ [name]: body });
+    const suite = `"${process.execPath}" test/run.ts 2>&1; echo "code $?" >&3`;
+    // `true` reads nothing, and has ended long before the summary.
+    const shell = checkout.spawn(["sh", "-c", `exec 3>&1; { ${suite}; } | true`], {});
+    const { stdout, stderr } = await outcomeOf(shell);
+    expect({ stdout, stderr }).toEqual({ stdout: `code ${code}\n`, stderr: "" });
+  });
+});
+
 describe("a run fails", () => {
   // Each of these would be lost if only failing tests counted.
   test.each([
