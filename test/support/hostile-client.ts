@@ -67,14 +67,24 @@ export class Endings {
     this.#counts.set(ending, this.of(ending) + 1);
   }
 
-  /** Counts a close, which must be from the registry or one that RFC 6455 has for such cases. */
-  addClose({ code, reason }: RawClose): void {
+  /**
+   * Counts a close, which must be from the registry or one that RFC 6455 has for such cases.
+   * @param mayEcho what was sent may have been a close frame with any code, which comes back as it is (RFC 6455, 5.5.1)
+   */
+  addClose({ code, reason }: RawClose, mayEcho = false): void {
     const ofRfc6455 = [1000, 1002, 1005, 1007, 1009];
-    const isKnown = code === null || ofRfc6455.includes(code) || codeInfo(code) !== undefined;
+    const isOurs = code === null || ofRfc6455.includes(code) || codeInfo(code) !== undefined;
+    const isKnown = isOurs || (mayEcho && isSendable(code));
     expect({ code, isKnown }).toEqual({ code, isKnown: true });
     expect(Buffer.byteLength(reason)).toBeLessThanOrEqual(123);
     this.add(code ?? "cut");
   }
+}
+
+/** Whether a client may put this code into a close frame (RFC 6455, 7.4). */
+function isSendable(code: number): boolean {
+  if (code >= 3000) return code < 5000;
+  return code >= 1000 && code <= 1014 && ![1004, 1005, 1006].includes(code);
 }
 
 /** Sends messages in one go, and waits for the answer to a ping behind them, or for the end. */

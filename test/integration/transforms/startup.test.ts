@@ -97,8 +97,9 @@ describe("a transform that cannot be loaded stops the start, and says where and 
   );
 });
 
-test("tickwire check shows transforms without running them", async () => {
-  await using folder = await project("throw new Error('it ran')", { config: { key: "s3cret" } });
+test("tickwire check shows transforms, loads them and sets none up", async () => {
+  const module = GOOD.replace("process", "setup() { throw new Error('it ran'); }, process");
+  await using folder = await project(module, { config: { key: "s3cret" } });
   const { code, stdout } = await runCli(["check", folder.file]);
   expect(code).toBe(0);
   expect(stdout).toContain("transforms, in the order they run:");
@@ -106,4 +107,11 @@ test("tickwire check shows transforms without running them", async () => {
     "shout  ./shout.ts  channels=t.> onError=nack workers=1 isolation=thread",
   );
   expect(stdout).not.toContain("s3cret");
+});
+
+test("tickwire check names the transform whose module throws", async () => {
+  await using folder = await project("throw new Error('not today')");
+  const { code, stdout, stderr } = await runCli(["check", folder.file]);
+  expect([code, stdout]).toEqual([1, ""]);
+  expect(stderr).toContain('transform "shout": not today');
 });
