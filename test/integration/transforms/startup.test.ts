@@ -98,7 +98,9 @@ describe("a transform that cannot be loaded stops the start, and says where and 
 });
 
 test("tickwire check shows transforms, loads them and sets none up", async () => {
-  const module = GOOD.replace("process", "setup() { throw new Error('it ran'); }, process");
+  const any = `{ "~standard": { version: 1, vendor: "test", validate: (value) => ({ value }) } }`;
+  const setup = `config: ${any}, setup() { throw new Error("it ran"); }, process`;
+  const module = GOOD.replace("process", setup);
   await using folder = await project(module, { config: { key: "s3cret" } });
   const { code, stdout } = await runCli(["check", folder.file]);
   expect(code).toBe(0);
