@@ -3,7 +3,7 @@ import type { Instrument, Sample, ScalarInstrument } from "./instrument.ts";
 import type { MetricsSnapshot, TransformSnapshot } from "./snapshot.ts";
 
 const VERDICTS = ["pass", "replace", "drop", "fail", "emit", "skip", "shed", "refused"];
-/** workers/boundary/worker-link.ts has the contract. */
+/** What a worker tells of (workers/boundary/worker-link.ts has the contract), and `tripped`: nobody was asked. */
 const FAULTS = [
   "load",
   "config",
@@ -14,8 +14,10 @@ const FAULTS = [
   "timeout",
   "memory",
   "crash",
+  "tripped",
 ];
-const RESTARTS = ["timeout", "memory", "crash", "recycle", "reload"];
+/** `start`: it did not even load. */
+const RESTARTS = ["timeout", "memory", "crash", "recycle", "start"];
 const STATES = ["starting", "running", "degraded", "tripped", "failed"];
 
 /** A counter split by transform and by one label of its own; what is outside of the closed set is `other`. */

@@ -13,8 +13,8 @@ const ONE: TransformSnapshot = {
   queued: 3,
   heapBytes: 1000,
   verdicts: { pass: 5, drop: 1, unheardOf: 2, strange: 1 },
-  faults: { throw: 4 },
-  restarts: { timeout: 1 },
+  faults: { throw: 4, tripped: 2 },
+  restarts: { timeout: 1, start: 3 },
   custom: { hits: { sum: 12, count: 3 } },
   queueMs: { p50: 1, p99: 20 },
   runMs: { p50: 0.5, p99: 1.5 },
@@ -45,15 +45,20 @@ test("counts start at 0 for every value of a closed set, and others are counted 
   expect(verdicts["redact other"]).toBe(3);
   expect(values("tickwire_transform_faults_total", ONE)).toMatchObject({
     "redact throw": 4,
+    "redact tripped": 2,
     "redact timeout": 0,
     "redact other": 0,
   });
-  expect(values("tickwire_transform_restarts_total", ONE)).toMatchObject({ "redact timeout": 1 });
+  expect(values("tickwire_transform_restarts_total", ONE)).toMatchObject({
+    "redact timeout": 1,
+    "redact start": 3,
+    "redact other": 0,
+  });
 });
 
 test("every fault that a worker can tell of has a value of its own", () => {
   const types = samples("tickwire_transform_faults_total", [ONE]).map(({ labels }) => labels[1]);
-  expect(types).toEqual([...FAULT_TYPES, "other"]);
+  expect(types).toEqual([...FAULT_TYPES, "tripped", "other"]);
 });
 
 test("what a transform counts by itself has its sum and how often", () => {
