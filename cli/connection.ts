@@ -1,7 +1,7 @@
 import { TickwireClient } from "../client/index.ts";
 import type { ClientOptions, TickwireError } from "../client/index.ts";
 import { CliError, UsageError } from "./errors.ts";
-import { tokenHint } from "./no-answer.ts";
+import { shownUrl, tokenHint } from "./no-answer.ts";
 import type { OptionValues } from "./options.ts";
 import { Sockets } from "./socket.ts";
 import { durationMs } from "./values.ts";
@@ -97,8 +97,9 @@ function firstConnection(client: TickwireClient, waitMs: number): Promise<void> 
 
 function explain(url: string, error: TickwireError, failure: string | null, token: string): string {
   const { code } = error;
+  const shown = shownUrl(url);
   if (error.number >= 4000)
-    return `${url} refuses: ${error.message} (${code})${tokenHint(code, token)}`;
+    return `${shown} refuses: ${error.message} (${code})${tokenHint(code, token)}`;
   const why = failure ?? error.message;
-  return `cannot reach a broker at ${url}: ${why}. \`tickwire serve\` starts one; --wait 30s keeps trying.`;
+  return `cannot reach a broker at ${shown}: ${why}. \`tickwire serve\` starts one; --wait 30s keeps trying.`;
 }

@@ -42,3 +42,9 @@ function isSecure(url: string): boolean {
 export function tokenHint(code: string, token: string): string {
   return code === "unauthorized" && token === "" ? "; --token or TICKWIRE_TOKEN gives one" : "";
 }
+
+/** A URL as messages have it: without the user and the password that may stand in it. */
+export function shownUrl(url: string): string {
+  const { username, password } = new URL(url);
+  return username === "" && password === "" ? url : url.replace(/\/\/[^/@]*@/, "//***@");
+}

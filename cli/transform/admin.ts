@@ -1,5 +1,5 @@
 import { CliError, UsageError } from "../errors.ts";
-import { noAnswerText, tokenHint } from "../no-answer.ts";
+import { noAnswerText, shownUrl, tokenHint } from "../no-answer.ts";
 
 const DEFAULT_URL = "http://127.0.0.1:9300";
 /** For a question, which the broker may pass on to all of its cluster. */
@@ -93,8 +93,8 @@ export async function ask(
     return answer;
   }
   const error = answer?.["error"] as Partial<ErrorAnswer> | null | undefined;
-  if (isGood || !isErrorAnswer(error)) throw new CliError(strange(base, status));
-  throw new RefusedError(refusal(base, error, token), status);
+  if (isGood || !isErrorAnswer(error)) throw new CliError(strange(shownUrl(base), status));
+  throw new RefusedError(refusal(shownUrl(base), error, token), status);
 }
 
 async function send(
@@ -109,7 +109,9 @@ async function send(
   } catch (error) {
     const why = noAnswerText(error, base, waitMs);
     const hint = "`tickwire serve` starts one; --url names another.";
-    throw new CliError(`cannot reach a broker at ${base}: ${why}. ${hint}`, { cause: error });
+    throw new CliError(`cannot reach a broker at ${shownUrl(base)}: ${why}. ${hint}`, {
+      cause: error,
+    });
   }
 }
 

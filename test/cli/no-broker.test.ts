@@ -128,3 +128,14 @@ test("certificates have words of their own; unknown codes none", () => {
   expect(connectFailureText("ECONNRESET", url)).toBe("it ended the connection without an answer");
   expect(connectFailureText("ELSE", url)).toBeNull();
 });
+
+test.each(BOTH_WAYS)("$command.0 keeps a password in the URL to itself", async ({ command }) => {
+  const placeholder = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => html(200) });
+  const { port } = placeholder;
+  await placeholder.stop(true);
+  const url = `http://desk:s3cret@127.0.0.1:${port}`;
+  const { code, stderr } = await runCli([...command, "--url", url]);
+  expect(code).toBe(1);
+  expect(stderr).toContain(`//***@127.0.0.1:${port}`);
+  expect(stderr).not.toContain("s3cret");
+});
