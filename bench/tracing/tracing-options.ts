@@ -38,9 +38,9 @@ with the recorder as it is by default (recorder), with traces exported but none 
 one publication of a thousand sampled and exported (sampled). Every round runs all five side by side, in turns of
 a tenth of a second.
 
-  --rounds N          rounds (12)
-  --seconds S         length of one measurement, in its turns (1)
-  --warm-up S         load before it, in its turns: long enough for all code to be compiled (3)
+  --rounds N          rounds (10)
+  --seconds S         length of one measurement, in its turns (2)
+  --warm-up S         load before it, in its turns: long enough for all code to be compiled (6)
   --shapes LIST       of ${shapes.map((shape) => shape.name).join(",")} (${usual.join(",")})
   --payload BYTES     payload size, at least ${MIN_PAYLOAD_BYTES} (64)
   --no-pin            let the scheduler place broker and generator
@@ -71,9 +71,9 @@ export function parseTracingOptions(argv: readonly string[]): TracingBenchOption
 function parse(argv: readonly string[]) {
   return parseFlags(argv, {
     tracing: { type: "boolean", default: true },
-    rounds: { type: "string", default: "12" },
-    seconds: { type: "string", default: "1" },
-    "warm-up": { type: "string", default: "3" },
+    rounds: { type: "string", default: "10" },
+    seconds: { type: "string", default: "2" },
+    "warm-up": { type: "string", default: "6" },
     shapes: { type: "string", default: usual.join(",") },
     payload: { type: "string", default: "64" },
     "no-pin": { type: "boolean", default: false },
