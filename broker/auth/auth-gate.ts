@@ -100,6 +100,8 @@ export class AuthGate {
     if (!isTheirs) return;
     const { failureRate, clock, stats } = this.#parts;
     stats.authFailed(info);
+    // It was signed for somebody, who is told to come back with a newer one: many may be late together.
+    if (info === Code.tokenExpired) return;
     if (key === null || failureRate === 0) return;
     const nowMs = clock.nowMs();
     const failures = this.#addresses.use(key, () => ({

@@ -266,7 +266,7 @@ export const OPTIONS = {
     min: 0,
     max: 1_000_000,
     unit: "failures/min",
-    text: "Tokens and API keys of one address (IPv6: its /64) that may fail, as many at once; 0 sets no limit. Beyond it credentials from there are refused unread, except tokens accepted lately. An office behind one address shares the number: one broken client there lets new ones in only as fast as failures are forgiven. Clients of a proxy that adds a forwarding header from a private network are not counted, since they cannot be told apart; with any other proxy set 0 and limit there.",
+    text: "Tokens and API keys of one address (IPv6: its /64) that may fail, as many at once; 0 sets no limit. Expired tokens do not count. Beyond it credentials from there are refused unread, except tokens accepted lately. An office behind one address shares the number: one broken client there lets new ones in only as fast as failures are forgiven. Clients of a proxy that adds a forwarding header from a private network are not counted, since they cannot be told apart; with any other proxy set 0 and limit there.",
   }),
 
   preAuthMs: duration({
